@@ -1,0 +1,1 @@
+"""PostgreSQL: settings, connections, the embedded server, migrations and partition arithmetic."""

@@ -1,0 +1,1 @@
+"""The schema, as alembic migrations whose bodies are plain SQL files."""
