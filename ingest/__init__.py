@@ -1,0 +1,1 @@
+"""The front door, the normaliser, and what talks to the provider."""

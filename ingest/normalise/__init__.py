@@ -1,0 +1,1 @@
+"""From raw deliveries to the facts of ``core``: read, map, merge, write."""

@@ -1,0 +1,168 @@
+"""A batch of items, merged: at most one row for each key of each table.
+
+Belongs here: what happens when one batch holds a tweet, a profile or an observation several times.
+Does not belong here: reading items, writing rows.
+
+Merging is independent of the order of arrival, so that any split of the same deliveries into batches ends in the same
+tables. One statement may not touch a row twice (T10), so everything is merged before it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from ingest.normalise.records import ComplianceEvent, Counters, Item, Profile, Rejection, Tweet, content_hash
+
+Moment = tuple[int, int]
+"""An observation's time and the hash of what it showed: the newest wins, the hash decides within one millisecond."""
+
+
+@dataclass(slots=True)
+class NewestTweet:
+    """The newest content of a tweet in the batch, and how it came."""
+
+    tweet: Tweet
+    moment: Moment
+    delivery_id: int
+    received_ms: int
+
+
+@dataclass(slots=True)
+class NewestProfile:
+    """The newest look of a profile in the batch, and the span of time it was seen in."""
+
+    profile: Profile
+    moment: Moment
+    first_seen_ms: int
+    last_seen_ms: int
+
+
+@dataclass(slots=True)
+class Link:
+    """A tweet in a zone: when it first matched, through which rules, and the items that said so, oldest first."""
+
+    author_profile_id: int
+    created_ms: int
+    first_matched_ms: int
+    rule_ids: set[UUID]
+    items: list[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Letter:
+    """An item that cannot be normalised, or can only in part."""
+
+    received_ms: int
+    source: str
+    rejection: Rejection
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a delivery's items. Duplicates are known only after writing."""
+
+    item_count: int
+    tweet_items: int = 0
+    control_count: int = 0
+    dead_count: int = 0
+    duplicate_count: int = 0
+
+
+@dataclass
+class Batch:
+    """Everything that a set of deliveries says, merged."""
+
+    tweets: dict[int, NewestTweet] = field(default_factory=dict)
+    profiles: dict[int, NewestProfile] = field(default_factory=dict)
+    observations: dict[tuple[int, int], Counters] = field(default_factory=dict)
+    links: dict[tuple[int, UUID], Link] = field(default_factory=dict)
+    events: dict[tuple[int, str, int], tuple[ComplianceEvent, int, int]] = field(default_factory=dict)
+    letters: dict[tuple[int, int, str], Letter] = field(default_factory=dict)
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    raw_items: dict[int, bytes] = field(default_factory=dict)
+
+    def add_item(
+        self,
+        item: Item,
+        *,
+        delivery_id: int,
+        item_index: int,
+        received_ms: int,
+        source: str,
+        zones: Mapping[UUID, Sequence[UUID]],
+    ) -> None:
+        """Merge an item in. ``zones`` are the zones that collected it, each with the rules it came through."""
+        tally = self.tallies[delivery_id]
+        for rejection in item.rejections:
+            self.reject(rejection, delivery_id=delivery_id, item_index=item_index, received_ms=received_ms, source=source)
+        if item.event is not None:
+            key = (item.event.tweet_id, item.event.event_type, item.event.event_ms)
+            self.events.setdefault(key, (item.event, received_ms, delivery_id))
+        if any(rejection.stage != "embedded" for rejection in item.rejections):
+            tally.dead_count += 1
+        elif item.sightings:
+            tally.tweet_items += 1
+            self._link(item, (delivery_id, item_index), received_ms, zones)
+        else:
+            tally.control_count += 1
+        self._sight(item, delivery_id, received_ms)
+
+    def reject(self, rejection: Rejection, *, delivery_id: int, item_index: int, received_ms: int, source: str) -> None:
+        """Note a dead letter."""
+        self.letters[delivery_id, item_index, rejection.reason] = Letter(received_ms, source, rejection)
+
+    def _sight(self, item: Item, delivery_id: int, received_ms: int) -> None:
+        for sighting in item.sightings:
+            tweet = sighting.tweet
+            moment = (item.observed_ms, content_hash(tweet))
+            known = self.tweets.get(tweet.tweet_id)
+            if known is None or known.moment < moment:
+                self.tweets[tweet.tweet_id] = NewestTweet(tweet, moment, delivery_id, received_ms)
+            if any(counter is not None for counter in sighting.counters):
+                key = (tweet.tweet_id, item.observed_ms)
+                self.observations[key] = larger(self.observations.get(key), sighting.counters)
+        for profile in item.profiles:
+            self._see(profile, item.observed_ms)
+
+    def _see(self, profile: Profile, observed_ms: int) -> None:
+        moment = (observed_ms, content_hash(profile))
+        known = self.profiles.get(profile.twitter_user_id)
+        if known is None:
+            self.profiles[profile.twitter_user_id] = NewestProfile(profile, moment, observed_ms, observed_ms)
+            return
+        known.first_seen_ms = min(known.first_seen_ms, observed_ms)
+        known.last_seen_ms = max(known.last_seen_ms, observed_ms)
+        if known.moment < moment:
+            known.profile, known.moment = profile, moment
+
+    def _link(self, item: Item, position: tuple[int, int], received_ms: int, zones: Mapping[UUID, Sequence[UUID]]) -> None:
+        tweet = item.sightings[0].tweet
+        for zone_id, rule_ids in zones.items():
+            link = self.links.get((tweet.tweet_id, zone_id))
+            if link is None:
+                self.links[tweet.tweet_id, zone_id] = Link(
+                    tweet.author_profile_id, tweet.created_ms, received_ms, set(rule_ids), [position]
+                )
+            else:
+                link.first_matched_ms = min(link.first_matched_ms, received_ms)
+                link.rule_ids.update(rule_ids)
+                link.items.append(position)
+
+    def count_duplicates(self, new_links: set[tuple[int, UUID]]) -> None:
+        """Tell each tally how many of its items brought no new link. ``new_links`` are those that were inserted."""
+        fresh = {self.links[key].items[0] for key in new_links}
+        positions = {position for link in self.links.values() for position in link.items}
+        for delivery_id, _ in positions - fresh:
+            self.tallies[delivery_id].duplicate_count += 1
+
+
+def larger(known: Counters | None, other: Counters) -> Counters:
+    """Return, counter by counter, the larger known value: how two observations of one instant are one."""
+    if known is None:
+        return other
+    return tuple(  # type: ignore[return-value]
+        second if first is None else first if second is None else max(first, second)
+        for first, second in zip(known, other, strict=True)
+    )

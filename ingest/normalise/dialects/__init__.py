@@ -1,0 +1,1 @@
+"""How each source writes its deliveries and its tweets."""

@@ -1,0 +1,35 @@
+"""The second try at an item that the strict decoder refused.
+
+Belongs here: what all dialects do with broken items.
+Does not belong here: any dialect's shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ingest.normalise import lenient, mapping, payload
+from ingest.normalise.records import Item, Rejection
+
+
+def read_leniently(
+    item: bytes, tweet_of: Callable[[Any], payload.Tweet | None], *, observed_ms: int | None, received_ms: int
+) -> Item:
+    """Return the records of an item as far as it can be understood; a rejection where it cannot.
+
+    ``tweet_of`` turns a cleaned JSON value into a tweet, or ``None`` where it has no id or no text.
+    """
+    try:
+        value, is_sanitised = lenient.parse(item)
+    except lenient.Unreadable as error:
+        return _rejected("unreadable_item", str(error), received_ms)
+    tweet = tweet_of(value)
+    if tweet is None:
+        detail = "an object without an id or a text" if isinstance(value, dict) else f"a {type(value).__name__}"
+        return _rejected("not_a_tweet", f"the item is {detail}", received_ms)
+    return mapping.item_of(tweet, observed_ms=observed_ms, received_ms=received_ms, is_sanitised=is_sanitised)
+
+
+def _rejected(reason: str, detail: str, received_ms: int) -> Item:
+    return Item(observed_ms=received_ms, rejections=(Rejection("item", reason, detail),))

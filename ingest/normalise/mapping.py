@@ -1,0 +1,264 @@
+"""From a provider's tweet to the records of ``core``.
+
+Belongs here: what each field means, which values are plausible, what a retweet takes from its original.
+Does not belong here: decoding, other dialects' shapes, SQL.
+"""
+
+from __future__ import annotations
+
+from calendar import timegm
+from datetime import UTC, datetime
+
+from database import normal_forms, snowflake
+from ingest.normalise import payload
+from ingest.normalise.records import UNKNOWN, Counters, Entity, Item, Profile, Rejection, Sighting, Tweet
+
+FUTURE_TOLERANCE_MS = 5 * 60 * 1000
+"""An id may be this far ahead of its receipt: clocks differ. Further ahead it is not a tweet's id."""
+
+CLOCK_TOLERANCE_SECONDS = 2
+"""Of 43,705 real tweets, ``created_at`` was the id's second in 43,686 and one second later in 19."""
+
+MAX_DEPTH = 8
+"""How deep originals may be embedded. The provider nests two."""
+
+MAX_ENTITIES = 10_000
+"""A long post holds 25,000 characters; ordinals are 16 bits wide."""
+
+_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1)}
+
+
+class _Rejected(Exception):  # noqa: N818 -- a verdict about a tweet, not an error of the program
+    def __init__(self, reason: str, detail: str, tweet_id: int | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.tweet_id = tweet_id
+
+
+def item_of(tweet: payload.Tweet, *, observed_ms: int | None, received_ms: int, is_sanitised: bool = False) -> Item:
+    """Return the records that a delivered tweet holds, its embedded originals included.
+
+    ``observed_ms`` is when the counters were true; without it (archives) that is the tweet's own time. It is capped
+    at ``received_ms``. A tweet that cannot be kept becomes a rejection, its embedded originals are read all the same.
+    """
+    walk = _Walk(observed_ms, received_ms, is_sanitised)
+    walk.visit(tweet, depth=0)
+    return Item(
+        observed_ms=walk.observed_ms,
+        sightings=tuple(walk.sightings),
+        profiles=tuple(walk.profiles),
+        rejections=tuple(walk.rejections),
+    )
+
+
+class _Walk:
+    """One pass over a tweet and what it embeds, collecting records."""
+
+    def __init__(self, observed_ms: int | None, received_ms: int, is_sanitised: bool) -> None:
+        self.observed_ms = received_ms if observed_ms is None else min(observed_ms, received_ms)
+        self._take_time_of_outer = observed_ms is None
+        self._received_ms = received_ms
+        self._is_sanitised = is_sanitised
+        self.sightings: list[Sighting] = []
+        self.profiles: list[Profile] = []
+        self.rejections: list[Rejection] = []
+
+    def visit(self, tweet: payload.Tweet, depth: int) -> None:
+        try:
+            self._keep(tweet, depth)
+        except _Rejected as rejected:
+            stage = "embedded" if depth else "item"
+            self.rejections.append(Rejection(stage, rejected.reason, rejected.detail, rejected.tweet_id))
+        for original in (tweet.retweeted_tweet, tweet.quoted_tweet):
+            if original is not None and depth < MAX_DEPTH:
+                self.visit(original, depth + 1)
+
+    def _keep(self, tweet: payload.Tweet, depth: int) -> None:
+        tweet_id = _required_id(tweet.id, "implausible_id", "the tweet's id")
+        created_ms = _created_ms(tweet_id, tweet.created_at, self._received_ms)
+        if depth == 0 and self._take_time_of_outer:
+            self.observed_ms = min(created_ms, self._received_ms)
+        if tweet.author is None:
+            raise _Rejected("missing_author", "the tweet has no author", tweet_id)
+        profile = profile_of(tweet.author, tweet_id)
+        self.profiles.append(profile)
+        self.sightings.append(
+            Sighting(
+                tweet=_content(tweet, tweet_id, profile.twitter_user_id, created_ms, self._is_sanitised),
+                counters=UNKNOWN if tweet.retweeted_tweet is not None else _counters(tweet),
+            )
+        )
+
+
+def _content(tweet: payload.Tweet, tweet_id: int, author_id: int, created_ms: int, is_sanitised: bool) -> Tweet:
+    shown = tweet.retweeted_tweet or tweet
+    entities = _entities(shown.entities)
+    kinds = {entity.entity_type for entity in entities}
+    reply_to = _optional_id(tweet.in_reply_to_id)
+    is_reply = bool(tweet.is_reply) or reply_to is not None
+    return Tweet(
+        tweet_id=tweet_id,
+        author_profile_id=author_id,
+        conversation_id=_optional_id(tweet.conversation_id) or reply_to or (None if is_reply else tweet_id),
+        in_reply_to_tweet_id=reply_to,
+        in_reply_to_user_id=_optional_id(tweet.in_reply_to_user_id),
+        retweeted_tweet_id=_id_of(tweet.retweeted_tweet),
+        quoted_tweet_id=_id_of(tweet.quoted_tweet),
+        created_ms=created_ms,
+        has_media=_has_media(shown),
+        has_links="url" in kinds,
+        has_hashtags="hashtag" in kinds,
+        has_mentions="mention" in kinds,
+        is_reply=is_reply,
+        is_sanitised=is_sanitised,
+        text=shown.text,
+        lang=shown.lang or None,
+        source=tweet.source or None,
+        in_reply_to_username=tweet.in_reply_to_username or None,
+        entities=entities,
+    )
+
+
+def profile_of(user: payload.User, tweet_id: int | None = None) -> Profile:
+    """Return the profile that a user object shows. Empty texts are unknown, but for ``name``, where "" is real."""
+    biography = user.description or (user.profile_bio.description if user.profile_bio else None)
+    return Profile(
+        twitter_user_id=_required_id(user.id, "missing_author", "the author's id", tweet_id),
+        created_ms=_parse_time(user.created_at),
+        followers_count=count(user.followers),
+        following_count=count(user.following),
+        tweets_count=count(user.statuses_count),
+        media_count=count(user.media_count),
+        favourites_count=count(user.favourites_count),
+        is_verified=user.is_verified,
+        is_blue_verified=user.is_blue_verified,
+        is_automated=user.is_automated,
+        can_dm=user.can_dm,
+        possibly_sensitive=user.possibly_sensitive,
+        is_protected=user.is_protected,
+        username=user.user_name or None,
+        name=user.name,
+        profile_picture_url=user.profile_picture or None,
+        cover_picture_url=user.cover_picture or None,
+        description=biography or None,
+        location=user.location or None,
+        verified_type=user.verified_type or None,
+        automated_by=user.automated_by or None,
+        profile_url=user.url or None,
+    )
+
+
+def count(value: int | None) -> int | None:
+    """Return a count, or ``None`` for what cannot be one: real streams hold negative friend counts."""
+    return value if value is not None and 0 <= value <= snowflake.MAX_ID else None
+
+
+def _counters(tweet: payload.Tweet) -> Counters:
+    return (
+        count(tweet.retweet_count),
+        count(tweet.reply_count),
+        count(tweet.like_count),
+        count(tweet.quote_count),
+        count(tweet.view_count),
+        count(tweet.bookmark_count),
+    )
+
+
+def _has_media(tweet: payload.Tweet) -> bool:
+    extended = tweet.extended_entities is not None and bool(tweet.extended_entities.media)
+    return extended or (tweet.entities is not None and bool(tweet.entities.media))
+
+
+def _entities(entities: payload.Entities | None) -> tuple[Entity, ...]:
+    if entities is None:
+        return ()
+    found: list[Entity] = []
+    for tag in entities.hashtags or ():
+        _add(found, "hashtag", tag.indices, tag.text, normal_forms.hashtag(tag.text))
+    for mention in entities.user_mentions or ():
+        normal_form = normal_forms.mention(mention.screen_name)
+        _add(found, "mention", mention.indices, mention.screen_name, normal_form, user_id=_optional_id(mention.id_str))
+    for link in entities.urls or ():
+        target = link.expanded_url or link.url
+        if target:
+            _add(found, "url", link.indices, target, normal_forms.url(target), host=normal_forms.url_host(target))
+    return tuple(found)
+
+
+def _add(
+    found: list[Entity],
+    entity_type: str,
+    indices: payload.Indices | None,
+    value: str,
+    normal_form: str,
+    *,
+    user_id: int | None = None,
+    host: str | None = None,
+) -> None:
+    """Append an entity, unless it has no content or stands beyond what any tweet can hold."""
+    ordinal = len(found)
+    if not normal_form or ordinal >= MAX_ENTITIES:
+        return
+    start, end = (_index(indices[0]), _index(indices[1])) if indices else (None, None)
+    found.append(Entity(ordinal, entity_type, start, end, user_id, value, normal_form, host))
+
+
+def _index(position: int) -> int | None:
+    return position if 0 <= position < 1 << 31 else None
+
+
+def _created_ms(tweet_id: int, created_at: str | None, received_ms: int) -> int:
+    """Return when a tweet was posted: by its id, which must agree with ``created_at``; by the latter for old ids."""
+    stated_ms = _parse_time(created_at)
+    if not snowflake.has_time(tweet_id):
+        if stated_ms is None:
+            raise _Rejected("implausible_id", f"the id {tweet_id} holds no time and created_at is {created_at!r}", tweet_id)
+        return stated_ms
+    id_ms = snowflake.unix_ms(tweet_id)
+    if id_ms > received_ms + FUTURE_TOLERANCE_MS:
+        raise _Rejected(
+            "implausible_id",
+            f"the id {tweet_id} says {snowflake.from_unix_ms(id_ms):%Y-%m-%d %H:%M:%S}Z, which is after its receipt",
+            tweet_id,
+        )
+    if stated_ms is not None and abs(stated_ms // 1000 - id_ms // 1000) > CLOCK_TOLERANCE_SECONDS:
+        raise _Rejected(
+            "implausible_id",
+            f"the id {tweet_id} says {snowflake.from_unix_ms(id_ms):%Y-%m-%d %H:%M:%S}Z, created_at says {created_at!r}",
+            tweet_id,
+        )
+    return id_ms
+
+
+def _parse_time(text: str | None) -> int | None:
+    """Return Unix milliseconds of ``Thu Aug 14 07:37:46 +0000 2025`` or of an ISO 8601 time; ``None`` for anything else."""
+    if not text:
+        return None
+    try:
+        if len(text) == 30 and text[20:25] == "+0000":
+            clock = (int(text[11:13]), int(text[14:16]), int(text[17:19]))
+            return timegm((int(text[26:30]), _MONTHS[text[4:7]], int(text[8:10]), *clock)) * 1000
+        moment = datetime.fromisoformat(text) if text[:4].isdecimal() else datetime.strptime(text, "%a %b %d %H:%M:%S %z %Y")
+    except (ValueError, KeyError, OverflowError):
+        return None
+    return snowflake.to_unix_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _optional_id(text: str | None) -> int | None:
+    """Return an id, or ``None`` for what is none: ``null``, "", "0", words."""
+    if text is None or not text.isdecimal() or len(text) > 19:
+        return None
+    number = int(text)
+    return number if 0 < number <= snowflake.MAX_ID else None
+
+
+def _required_id(text: str, reason: str, what: str, tweet_id: int | None = None) -> int:
+    number = _optional_id(text)
+    if number is None:
+        raise _Rejected(reason, f"{what} is {text[:64]!r}, which is no id", tweet_id)
+    return number
+
+
+def _id_of(tweet: payload.Tweet | None) -> int | None:
+    return None if tweet is None else _optional_id(tweet.id)

@@ -1,0 +1,166 @@
+"""The normaliser: takes deliveries off the queue, batch by batch, each in one transaction.
+
+Belongs here: claiming, waiting for more, retrying what a concurrent worker broke.
+Does not belong here: what deliveries mean, Dagster.
+
+Claiming deletes queue rows within the transaction that writes the facts: a batch is normalised exactly once or not at
+all, whatever dies. Any number of workers may run at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import errors
+
+from database import named_sql, snowflake
+from database.codec import Codec
+from ingest.normalise.batch import Batch
+from ingest.normalise.deliveries import Delivery, Reader, Routing, Rule
+from ingest.normalise.write import Written, prepare, write
+
+ITEMS_PER_BATCH = 4_000
+"""Statement overhead is spread over the batch; beyond some thousand items only latency and memory grow."""
+
+BYTES_PER_BATCH = 64 * 1024 * 1024
+"""Decompressed. One delivery may be larger on its own: the service bounds a body."""
+
+DELIVERIES_PER_BATCH = 2_000
+
+POLL_SECONDS = 2.0
+"""How long a wait for a notification lasts before the queue is looked at anyway."""
+
+RETRIES = 5
+
+Result = TypeVar("Result")
+
+_SQL = named_sql.statements(Path(__file__).parent / "sql" / "claim.sql")
+
+
+@dataclass
+class Progress:
+    """What a worker has done since it began."""
+
+    batches: int = 0
+    deliveries: int = 0
+    items: int = 0
+    normalised: int = 0
+    duplicates: int = 0
+    controls: int = 0
+    dead: int = 0
+    new_tweets: int = 0
+    rewritten_tweets: int = 0
+    new_links: int = 0
+    seconds_in_batches: float = 0.0
+    newest_received_at: datetime | None = field(default=None)
+
+    def add(self, batch: Batch, written: Written, seconds: float) -> None:
+        """Add a batch that was committed."""
+        self.batches += 1
+        self.deliveries += len(batch.tallies)
+        for tally in batch.tallies.values():
+            self.items += tally.item_count
+            self.normalised += tally.tweet_items - tally.duplicate_count
+            self.duplicates += tally.duplicate_count
+            self.controls += tally.control_count
+            self.dead += tally.dead_count
+        self.new_tweets += written.new_tweets
+        self.rewritten_tweets += written.rewritten_tweets
+        self.new_links += written.new_links
+        self.seconds_in_batches += seconds
+
+
+class Worker:
+    """A normaliser on a connection of its own, which must be in autocommit mode and belong to the role ``pipeline``."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._reader = Reader()
+        self._codec = Codec(dict(connection.execute(_SQL["dictionaries"]).fetchall()), current=0)
+        self.progress = Progress()
+        prepare(connection)
+
+    def drain(self, *, until: Callable[[], bool] = lambda: False) -> Progress:
+        """Normalise batch after batch until the queue is empty, or ``until`` says so between two batches."""
+        while not until() and self.run_batch():
+            pass
+        return self.progress
+
+    def follow(self, *, until: Callable[[], bool], on_idle: Callable[[Progress], None] = lambda _: None) -> Progress:
+        """Normalise what waits and what comes, until ``until`` says so. Never holds a snapshot while it waits."""
+        self._connection.execute("listen deliveries")
+        try:
+            while not until():
+                if not self.run_batch():
+                    on_idle(self.progress)
+                    self._wait()
+        finally:
+            self._connection.execute("unlisten deliveries")
+        return self.progress
+
+    def run_batch(self) -> bool:
+        """Claim one batch and write it, in one transaction; return whether there was anything to claim."""
+        return self._retrying(self._claim_batch)
+
+    def reprocess(self, delivery_ids: list[int]) -> Written:
+        """Read deliveries again and let what is read now count (after a change of the parser, or of zones and rules)."""
+        return self._retrying(lambda: self._reprocess(delivery_ids))
+
+    def _reprocess(self, delivery_ids: list[int]) -> Written:
+        with self._connection.transaction():
+            deliveries = self._fetch("by_ids", {"delivery_ids": delivery_ids})
+            written, _ = self._process(deliveries, authoritative=True)
+            return written
+
+    def _claim_batch(self) -> bool:
+        bounds = {"deliveries": DELIVERIES_PER_BATCH, "items": ITEMS_PER_BATCH, "bytes": BYTES_PER_BATCH}
+        started = time.perf_counter()
+        with self._connection.transaction():
+            deliveries = self._fetch("claim", bounds)
+            if not deliveries:
+                return False
+            written, batch = self._process(deliveries, authoritative=False)
+        self.progress.add(batch, written, time.perf_counter() - started)
+        self.progress.newest_received_at = snowflake.from_unix_ms(deliveries[-1].received_ms)
+        return True
+
+    def _process(self, deliveries: list[Delivery], *, authoritative: bool) -> tuple[Written, Batch]:
+        batch = self._reader.read(deliveries, self._routing())
+        return write(self._connection, batch, authoritative=authoritative), batch
+
+    def _fetch(self, statement: str, parameters: dict[str, Any]) -> list[Delivery]:
+        rows = self._connection.execute(_SQL[statement], parameters, binary=True)
+        return [
+            Delivery(
+                delivery_id=delivery_id,
+                received_ms=snowflake.to_unix_ms(received_at),
+                source=source,
+                zone=zone,
+                body=self._codec.decompress(body, dictionary_id),
+            )
+            for delivery_id, received_at, source, zone, dictionary_id, body in rows
+        ]
+
+    def _routing(self) -> Routing:
+        zones = self._connection.execute(_SQL["zones"]).fetchall()
+        rules = self._connection.execute(_SQL["rules"]).fetchall()
+        return Routing({name: zone_id for zone_id, name in zones}, [Rule(*row) for row in rules])
+
+    def _wait(self) -> None:
+        for _ in self._connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+            pass
+
+    def _retrying(self, work: Callable[[], Result]) -> Result:
+        """Run a transaction again where another worker's made it impossible."""
+        for attempt in range(1, RETRIES):
+            try:
+                return work()
+            except (errors.DeadlockDetected, errors.SerializationFailure):
+                time.sleep(0.05 * attempt)
+        return work()

@@ -1,0 +1,283 @@
+"""Write a merged batch into ``core``, in the caller's transaction.
+
+Belongs here: copying a batch into temporary tables and running the statements of ``sql/write.sql``.
+Does not belong here: merging, claiming, committing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from database import named_sql, snowflake
+from ingest.normalise.batch import Batch
+from ingest.normalise.records import Counters
+
+PARSER_VERSION = 1
+"""Raised whenever reading a delivery again would give other rows; ``renormalize`` then tells what changed."""
+
+_SQL = named_sql.statements(Path(__file__).parent / "sql" / "write.sql")
+
+_time = snowflake.from_unix_ms
+
+_COUNTER_TYPES = ("int8",) * 6
+
+_TYPES: dict[LiteralString, tuple[str, ...]] = {
+    "batch_profiles": (
+        "int8", *("timestamptz",) * 4, *("int8",) * 6, *("bool",) * 6, *("text",) * 9
+    ),
+    "batch_tweets": (
+        *("int8",) * 9, *("timestamptz",) * 2, *("bool",) * 6, *("text",) * 4, *("timestamptz",) * 2, *_COUNTER_TYPES
+    ),
+    "batch_entities": ("int8", "int2", "text", "int4", "int4", "int8", "text", "text", "text"),
+    "batch_history": ("int8", "timestamptz", *_COUNTER_TYPES),
+    "batch_links": ("int8", "uuid", "int8", "timestamptz", "timestamptz", "uuid[]"),
+    "batch_events": ("int8", "text", "timestamptz", "timestamptz", "int8", "int8"),
+    "batch_letters": ("int8", "int4", "timestamptz", "int8", "text", "text", "text", "text"),
+    "batch_accounting": ("int8", *("int4",) * 6),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Written:
+    """What writing a batch changed: rows inserted or given other content."""
+
+    new_tweets: int
+    rewritten_tweets: int
+    new_links: int
+    changed_metrics: int
+
+
+def prepare(connection: psycopg.Connection[Any]) -> None:
+    """Create the session's temporary tables. Call once for each connection, outside a transaction."""
+    connection.execute(_SQL["create_batch_tables"])
+
+
+def write(connection: psycopg.Connection[Any], batch: Batch, *, authoritative: bool = False) -> Written:
+    """Write a batch, with the marks of every bucket it changes; fills in the duplicates of its tallies.
+
+    Idempotent, and independent of the order of batches. With ``authoritative`` the content of the same observation
+    is replaced: what a changed parser reads from a delivery counts, whatever was read from it before.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SQL["plan_for_a_batch"])
+        _copy_facts(cursor, batch)
+        parameters = {"authoritative": authoritative}
+        for name in ("insert_new_profiles", "insert_new_metrics", "lock_known_tweets", "insert_new_tweets"):
+            cursor.execute(_SQL[name])
+        new_tweets = cursor.rowcount
+        cursor.execute(_SQL["rewrite_changed_tweets"], parameters)
+        rewritten_tweets = cursor.rowcount
+        if rewritten_tweets:
+            cursor.execute(_SQL["delete_rewritten_entities"])
+        cursor.execute(_SQL["insert_entities"])
+        cursor.execute(_SQL["insert_history"], parameters)
+        cursor.execute(_SQL["update_newer_metrics"], parameters)
+        changed_metrics = cursor.rowcount
+        cursor.execute(_SQL["recount_older_metrics"], parameters)
+        changed_metrics += cursor.rowcount
+        new_links = set(cursor.execute(_SQL["insert_new_links"]).fetchall())
+        cursor.execute(_SQL["extend_known_links"])
+        cursor.execute(_SQL["mark_changed_buckets"])
+        batch.count_duplicates(new_links)
+        _settle(cursor, batch)
+        for name in ("note_rule_triggers", "lock_known_profiles", "update_newer_profiles", "widen_seen_spans"):
+            cursor.execute(_SQL[name], parameters)
+    return Written(new_tweets, rewritten_tweets, len(new_links), changed_metrics)
+
+
+def _copy_facts(cursor: psycopg.Cursor[Any], batch: Batch) -> None:
+    _copy(cursor, "batch_profiles", _profile_rows(batch))
+    _copy(cursor, "batch_tweets", _tweet_rows(batch))
+    _copy(cursor, "batch_entities", _entity_rows(batch))
+    _copy(
+        cursor,
+        "batch_history",
+        ((tweet_id, _time(ms), *counters) for (tweet_id, ms), counters in sorted(batch.observations.items())),
+    )
+    _copy(cursor, "batch_links", _link_rows(batch))
+
+
+def _settle(cursor: psycopg.Cursor[Any], batch: Batch) -> None:
+    """Write what is not a fact about tweets: events, dead letters, and the account of every delivery."""
+    if batch.events:
+        _copy(cursor, "batch_events", _event_rows(batch))
+        cursor.execute(_SQL["insert_events"])
+    _copy(cursor, "batch_accounting", _accounting_rows(batch))
+    if batch.letters:
+        _copy(cursor, "batch_letters", _letter_rows(batch))
+        cursor.execute(_SQL["insert_letters"])
+    cursor.execute(_SQL["resolve_letters"])
+    cursor.execute(_SQL["account"])
+
+
+def _copy(cursor: psycopg.Cursor[Any], table: LiteralString, rows: Iterable[tuple[Any, ...]]) -> None:
+    statement = sql.SQL("copy {} from stdin (format binary)").format(sql.Identifier(table))
+    with cursor.copy(statement) as copy:
+        copy.set_types(_TYPES[table])
+        write_row = copy.write_row
+        for row in rows:
+            write_row(row)
+
+
+def _profile_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+    for user_id in sorted(batch.profiles):
+        newest = batch.profiles[user_id]
+        profile = newest.profile
+        observed_ms, content_hash = newest.moment
+        yield (
+            user_id,
+            _optional_time(profile.created_ms),
+            _time(newest.first_seen_ms),
+            _time(newest.last_seen_ms),
+            _time(observed_ms),
+            content_hash,
+            profile.followers_count,
+            profile.following_count,
+            profile.tweets_count,
+            profile.media_count,
+            profile.favourites_count,
+            profile.is_verified,
+            profile.is_blue_verified,
+            profile.is_automated,
+            profile.can_dm,
+            profile.possibly_sensitive,
+            profile.is_protected,
+            profile.username,
+            profile.name,
+            profile.profile_picture_url,
+            profile.cover_picture_url,
+            profile.description,
+            profile.location,
+            profile.verified_type,
+            profile.automated_by,
+            profile.profile_url,
+        )
+
+
+def _tweet_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+    latest = _latest_counters(batch)
+    unknown: tuple[None, Counters] = (None, (None,) * 6)
+    for tweet_id in sorted(batch.tweets):
+        newest = batch.tweets[tweet_id]
+        tweet = newest.tweet
+        observed_ms, content_hash = newest.moment
+        first_counted_ms, counters = latest.get(tweet_id, unknown)
+        yield (
+            tweet_id,
+            tweet.author_profile_id,
+            tweet.conversation_id,
+            tweet.in_reply_to_tweet_id,
+            tweet.in_reply_to_user_id,
+            tweet.retweeted_tweet_id,
+            tweet.quoted_tweet_id,
+            newest.delivery_id,
+            content_hash,
+            _time(tweet.created_ms),
+            _time(newest.received_ms),
+            tweet.has_media,
+            tweet.has_links,
+            tweet.has_hashtags,
+            tweet.has_mentions,
+            tweet.is_reply,
+            tweet.is_sanitised,
+            tweet.text,
+            tweet.lang,
+            tweet.source,
+            tweet.in_reply_to_username,
+            _time(observed_ms),
+            _optional_time(first_counted_ms),
+            *counters,
+        )
+
+
+def _latest_counters(batch: Batch) -> dict[int, tuple[int, Counters]]:
+    """Return, for each tweet with counters, when the batch first counted them and the newest known value of each."""
+    latest: dict[int, tuple[int, Counters]] = {}
+    for (tweet_id, observed_ms), counters in sorted(batch.observations.items()):
+        known = latest.get(tweet_id)
+        if known is None:
+            latest[tweet_id] = (observed_ms, counters)
+        else:
+            latest[tweet_id] = (known[0], _newer(known[1], counters))
+    return latest
+
+
+def _newer(known: Counters, newer: Counters) -> Counters:
+    return tuple(  # type: ignore[return-value]
+        old if new is None else new for old, new in zip(known, newer, strict=True)
+    )
+
+
+def _entity_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+    for tweet_id, newest in batch.tweets.items():
+        for entity in newest.tweet.entities:
+            yield (
+                tweet_id,
+                entity.ordinal,
+                entity.entity_type,
+                entity.start_index,
+                entity.end_index,
+                entity.mentioned_user_id,
+                entity.entity_value,
+                entity.entity_normalized,
+                entity.url_host,
+            )
+
+
+def _link_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+    for (tweet_id, zone_id), link in sorted(batch.links.items()):
+        first_matched = _time(link.first_matched_ms)
+        yield (tweet_id, zone_id, link.author_profile_id, _time(link.created_ms), first_matched, sorted(link.rule_ids))
+
+
+def _event_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+    for event, received_ms, delivery_id in batch.events.values():
+        yield (
+            event.tweet_id,
+            event.event_type,
+            _time(event.event_ms),
+            _time(received_ms),
+            event.user_id,
+            delivery_id,
+        )
+
+
+def _letter_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+    for (delivery_id, item_index, reason), letter in batch.letters.items():
+        rejection = letter.rejection
+        yield (
+            delivery_id,
+            item_index,
+            _time(letter.received_ms),
+            rejection.tweet_id,
+            letter.source,
+            rejection.stage,
+            reason,
+            rejection.detail,
+        )
+
+
+def _accounting_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+    for delivery_id, tally in batch.tallies.items():
+        yield (
+            delivery_id,
+            tally.item_count,
+            tally.tweet_items - tally.duplicate_count,
+            tally.duplicate_count,
+            tally.control_count,
+            tally.dead_count,
+            PARSER_VERSION,
+        )
+
+
+def _optional_time(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else _time(milliseconds)
+
+
