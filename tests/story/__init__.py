@@ -1,0 +1,1 @@
+"""The whole way of a tweet: from the webhook to the marts."""
