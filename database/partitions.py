@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -79,7 +80,7 @@ def monthly(first: datetime, last: datetime) -> Iterator[Partition]:
         month = following
 
 
-def ensure(connection: psycopg.Connection[object], *, now: datetime, first_month: datetime | None = None) -> list[str]:
+def ensure(connection: psycopg.Connection[Any], *, now: datetime, first_month: datetime | None = None) -> list[str]:
     """Create the partitions that ``now`` calls for and return the names of the new ones.
 
     Every month from the one before ``now`` to ``MONTHS_AHEAD`` after it has a partition, and no gap is left since
@@ -95,7 +96,7 @@ def ensure(connection: psycopg.Connection[object], *, now: datetime, first_month
 
 
 def _missing(
-    connection: psycopg.Connection[object], table: PartitionedTable, now: datetime, first_month: datetime | None
+    connection: psycopg.Connection[Any], table: PartitionedTable, now: datetime, first_month: datetime | None
 ) -> Iterator[Partition]:
     upper_bounds = _suffixes(connection, table)
     months = sorted(suffix for suffix in upper_bounds if suffix != "history")
@@ -107,7 +108,7 @@ def _missing(
     yield from monthly(start, months_after(month_start(now), MONTHS_AHEAD))
 
 
-def _suffixes(connection: psycopg.Connection[object], table: PartitionedTable) -> set[str]:
+def _suffixes(connection: psycopg.Connection[Any], table: PartitionedTable) -> set[str]:
     rows = connection.execute(
         """
         select children.relname::text
@@ -117,10 +118,10 @@ def _suffixes(connection: psycopg.Connection[object], table: PartitionedTable) -
         """,
         (f"{table.schema}.{table.name}",),
     )
-    return {str(name).removeprefix(f"{table.name}_") for (name,) in rows.fetchall()}  # type: ignore[misc, attr-defined]
+    return {name.removeprefix(f"{table.name}_") for (name,) in rows}
 
 
-def _create(connection: psycopg.Connection[object], table: PartitionedTable, partition: Partition) -> None:
+def _create(connection: psycopg.Connection[Any], table: PartitionedTable, partition: Partition) -> None:
     """Create a partition aside, then attach it: writers of the other partitions are not blocked (T28)."""
     parent = sql.Identifier(table.schema, table.name)
     child = sql.Identifier(table.schema, f"{table.name}_{partition.suffix}")
@@ -130,9 +131,9 @@ def _create(connection: psycopg.Connection[object], table: PartitionedTable, par
             with connection.transaction():
                 connection.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(LOCK_TIMEOUT_MS)))
                 connection.execute(
-                    sql.SQL("create table {} (like {} including defaults including generated including constraints including storage){}").format(
-                        child, parent, storage
-                    )
+                    sql.SQL(
+                        "create table {} (like {} including defaults including generated including constraints including storage){}"
+                    ).format(child, parent, storage)
                 )
                 connection.execute(
                     sql.SQL("alter table {} attach partition {} for values from ({}) to ({})").format(

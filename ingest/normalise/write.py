@@ -53,6 +53,14 @@ class Written:
     new_links: int
     changed_metrics: int
 
+    def __add__(self, other: Written) -> Written:
+        return Written(
+            self.new_tweets + other.new_tweets,
+            self.rewritten_tweets + other.rewritten_tweets,
+            self.new_links + other.new_links,
+            self.changed_metrics + other.changed_metrics,
+        )
+
 
 def prepare(connection: psycopg.Connection[Any]) -> None:
     """Create the session's temporary tables. Call once for each connection, outside a transaction."""

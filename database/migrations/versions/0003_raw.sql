@@ -64,7 +64,7 @@ group by dead_letters.source, dead_letters.stage, dead_letters.reason;
 -- One row per delivery that was normalised: what became of each of its items. The five counts add up to item_count.
 create table ops.delivery_accounting (
     delivery_id bigint not null,
-    normalised_at timestamptz not null default now(),
+    normalised_at timestamptz not null default clock_timestamp(),
     item_count integer not null,
     normalised_count integer not null,
     duplicate_count integer not null,

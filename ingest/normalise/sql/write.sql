@@ -390,7 +390,7 @@ select
 from batch_accounting as batch
 on conflict (delivery_id) do update
 set
-    normalised_at = now(),
+    normalised_at = clock_timestamp(),
     item_count = excluded.item_count,
     normalised_count = excluded.normalised_count,
     duplicate_count = excluded.duplicate_count,

@@ -1,0 +1,1 @@
+"""The assets that are not dbt models, by layer."""
