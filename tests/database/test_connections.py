@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from database import roles
 from database.connections import (
     ROLES,
     Role,
@@ -182,6 +183,7 @@ def test_an_owner_with_createrole_needs_no_superuser(server_url: str) -> None:
         connect(server_url, application_name="a test", autocommit=True) as owner,
         owner.transaction(force_rollback=True),
     ):
+        owner.execute("select pg_advisory_xact_lock(%s)", (roles._ONE_AT_A_TIME,))
         owner.execute("create role careful_owner createrole")
         for role in ROLES:
             rename = sql.SQL("alter role {} rename to {}")
