@@ -28,6 +28,10 @@ LOCK_ATTEMPTS = 40
 """Attaching waits at most half a second at a time, so that it never queues writers behind itself (T28)."""
 
 
+_COPIED_FROM_PARENT = sql.SQL("including defaults including generated including constraints including storage")
+"""Indexes and keys are not copied: attaching makes those of the parent."""
+
+
 @dataclass(frozen=True)
 class PartitionedTable:
     """A partitioned table. ``has_history``: whether rows older than the first month can arrive."""
@@ -131,9 +135,7 @@ def _create(connection: psycopg.Connection[Any], table: PartitionedTable, partit
             with connection.transaction():
                 connection.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(LOCK_TIMEOUT_MS)))
                 connection.execute(
-                    sql.SQL(
-                        "create table {} (like {} including defaults including generated including constraints including storage){}"
-                    ).format(child, parent, storage)
+                    sql.SQL("create table {} (like {} {}){}").format(child, parent, _COPIED_FROM_PARENT, storage)
                 )
                 connection.execute(
                     sql.SQL("alter table {} attach partition {} for values from ({}) to ({})").format(

@@ -74,7 +74,7 @@ def keep_normalizing(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.
 
 def _window() -> dg.RunRequest:
     return dg.RunRequest(
-        run_config={"ops": {"normalize": {"config": {"once": False, "window_seconds": WINDOW_SECONDS}}}}
+        run_config={"ops": {"normalize_deliveries": {"config": {"once": False, "window_seconds": WINDOW_SECONDS}}}}
     )
 
 

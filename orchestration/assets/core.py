@@ -69,7 +69,7 @@ class NormalizeConfig(dg.Config):
 
 
 @dg.multi_asset(
-    name="normalize",
+    name="normalize_deliveries",
     specs=SPECS,
     retry_policy=dg.RetryPolicy(max_retries=2, delay=2),
     code_version="1",
