@@ -380,6 +380,7 @@ where
             and again.reason = letters.reason
     );
 
+-- A delivery that is read again finds its own links: what was no duplicate the first time is none now.
 -- name: account
 insert into ops.delivery_accounting as accounting (
     delivery_id, item_count, normalised_count, duplicate_count, control_count, dead_count, parser_version
@@ -392,8 +393,8 @@ on conflict (delivery_id) do update
 set
     normalised_at = clock_timestamp(),
     item_count = excluded.item_count,
-    normalised_count = excluded.normalised_count,
-    duplicate_count = excluded.duplicate_count,
+    normalised_count = greatest(0, excluded.normalised_count + excluded.duplicate_count - accounting.duplicate_count),
+    duplicate_count = least(accounting.duplicate_count, excluded.normalised_count + excluded.duplicate_count),
     control_count = excluded.control_count,
     dead_count = excluded.dead_count,
     parser_version = excluded.parser_version;
