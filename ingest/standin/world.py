@@ -134,16 +134,6 @@ class World:
                 if tweet.created_at_ms >= since_ms:
                     yield tweet
 
-    def backwards(self, until_ms: int, since_ms: int) -> Iterator[Tweet]:
-        """Yield the tweets created in [since, until), newest first, whether or not they can be seen."""
-        for minute in range((until_ms - 1) // MINUTE_MS, since_ms // MINUTE_MS - 1, -1):
-            for index in range(self.slots_in(minute) - 1, -1, -1):
-                tweet = self.slot(minute, index)
-                if tweet.created_at_ms < since_ms:
-                    return
-                if tweet.created_at_ms < until_ms:
-                    yield tweet
-
     # What can be seen of them.
 
     def visibility(self, tweet_id: int, at_ms: int) -> Visibility:
