@@ -1,0 +1,239 @@
+{#-
+    The incremental strategy "ledger": incremental equals full refresh, always.
+
+    A *bucket* is the key that facts are gathered under, for instance (zone_id, hour). Whoever changes a fact appends
+    the bucket's key to the model's queue, ops.<model>__marks, in the same transaction. A build then does, in one
+    transaction under READ COMMITTED:
+
+        1  ledger_claim, pre-hook     take the model's advisory lock (T17), fix as_of, move marks from the queue into
+                                      ops.<model>__claims (T16: marks have no unique key, a late one just stays)
+        2  the model's SQL            a later statement, so it sees every fact whose mark was claimed (T18);
+                                      it reads its claims as a dbt source and builds exactly those buckets
+        3  get_incremental_ledger_sql delete rows of the claimed buckets that are gone (T11), merge the others;
+                                      a row whose content is the same is not touched
+        4  ledger_release, post-hook  mark what depends on the rebuilt buckets, note when and for which as_of
+
+    A crash anywhere undoes all of it and leaves the marks where they were. The claims stay until the next build:
+    the verification after a build recounts exactly them.
+
+    A model takes part by its configuration:
+
+        materialized: incremental, incremental_strategy: ledger, unique_key, pre_hook and post_hook as above;
+        meta.ledger:
+            bucket:         the columns of the claim key; a subset of the unique key
+            newest_first:   what tells which buckets to build first when there are more than a build may claim
+            dependants:     for each model fed by this one, its bucket's columns: name there -> column here
+            not_compared:   columns that say when a row was made, not what it holds
+            indexes:        name -> what follows "create index name on table"
+            fillfactor:     free space for updates in place
+
+    and by macros named after it in ledger_buckets.sql. Every bucket is marked again when the table is new, when the
+    model's SQL changed since the rows were made, and by --full-refresh, which never drops or swaps the table (T13).
+-#}
+
+{% macro ledger_queue(name) -%}
+    ops.{{ name }}__marks
+{%- endmacro %}
+
+{% macro ledger_claims(name) -%}
+    ops.{{ name }}__claims
+{%- endmacro %}
+
+{% macro ledger_columns(columns, qualifier='') -%}
+    {%- for column in columns -%}
+        {{ qualifier }}{{ '.' if qualifier }}{{ column }}{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro ledger_equal(columns, left, right) -%}
+    {%- for column in columns -%}
+        {{ left }}.{{ column }} = {{ right }}.{{ column }}{{ ' and ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- A digest of the model's SQL without the name of the database, which differs between environments. -#}
+{% macro ledger_definition_hash(code) -%}
+    {{ local_md5(code | replace('"' ~ target.dbname ~ '".', '')) }}
+{%- endmacro %}
+
+
+{#- Before the first model: create the tables that are missing, and the indexes. One process at a time does it, so two
+    first builds cannot collide (T26), and from then on a first build is like any other. -#}
+{% macro ledger_create_tables() %}
+    {%- if execute -%}
+        {%- for node in graph.nodes.values()
+            if node.unique_id in selected_resources and node.config.incremental_strategy == 'ledger' -%}
+            {{ ledger_create_table(node) }}
+        {%- endfor -%}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro ledger_create_table(node) %}
+    {%- set ledger = node.config.meta.ledger -%}
+    {%- set relation = api.Relation.create(
+        database=node.database, schema=node.schema, identifier=node.alias, type='table'
+    ) -%}
+    {%- set existing = adapter.get_relation(node.database, node.schema, node.alias) -%}
+    {%- set wanted = ledger.get('indexes', {}) -%}
+    {%- set present = [] -%}
+    {%- if existing is not none and wanted -%}
+        {%- set present = run_query(
+            "select indexname::text from pg_indexes where schemaname = '" ~ node.schema
+            ~ "' and tablename = '" ~ node.alias ~ "'"
+        ).columns[0].values() | list -%}
+    {%- endif -%}
+    {%- if existing is none %}
+begin;
+select pg_advisory_xact_lock(hashtextextended('ledger.create', 0));
+do $create$
+begin
+    if to_regclass('{{ node.schema }}.{{ node.alias }}') is null then
+        create table {{ relation }} (
+            {{ (
+                adapter.render_raw_columns_constraints(raw_columns=node.columns)
+                + adapter.render_raw_model_constraints(raw_constraints=node.constraints)
+            ) | join(',\n            ') }}
+        ) with (fillfactor = {{ ledger.get('fillfactor', 100) }});
+        delete from ops.mart_state where model = '{{ node.name }}';
+    end if;
+end
+$create$;
+commit;
+        {%- do adapter.cache_added(relation) -%}
+    {%- endif -%}
+    {%- for name, definition in wanted.items() if name not in present %}
+create index if not exists {{ name }} on {{ relation }} {{ definition }};
+commit;
+    {%- endfor -%}
+{% endmacro %}
+
+
+{#- Pre-hook. Every statement has a snapshot of its own: the lock comes first, the model's SQL reads after the claim. -#}
+{% macro ledger_claim() %}
+    {%- if execute -%}
+    {%- set name = model.name -%}
+    {%- set ledger = model.config.meta.ledger -%}
+    {%- set bucket = ledger_columns(ledger.bucket) -%}
+    {%- set definition_hash = ledger_definition_hash(model.compiled_code) -%}
+    {%- set further_marks = context.get(name ~ '__further_marks') -%}
+select pg_advisory_xact_lock(hashtextextended('ledger.{{ name }}', 0));
+
+insert into ops.mart_state as state (model, as_of, built_at, claimed_bucket_count)
+select
+    '{{ name }}',
+    present.as_of,
+    clock_timestamp(),
+    0
+from ops.as_of as present
+on conflict (model) do update set as_of = excluded.as_of, previous_as_of = state.as_of;
+
+insert into {{ ledger_queue(name) }} ({{ bucket }})
+select {{ ledger_columns(ledger.bucket, 'buckets') }}
+from ({{ context[name ~ '__all_buckets'](this) }}) as buckets
+    {%- if not flags.FULL_REFRESH %}
+where not exists (
+    select 1
+    from ops.mart_state as state
+    inner join ops.model_definitions as definitions on state.model = definitions.model
+    where
+        state.model = '{{ name }}'
+        and state.previous_as_of is not null
+        and definitions.definition_hash = '{{ definition_hash }}'
+)
+    {%- endif %};
+
+insert into ops.model_definitions as definitions (model, definition_hash)
+values ('{{ name }}', '{{ definition_hash }}')
+on conflict (model) do update set definition_hash = excluded.definition_hash, written_at = now()
+where definitions.definition_hash <> excluded.definition_hash;
+    {% if further_marks %}
+{{ further_marks(this) }}
+    {%- endif %}
+
+delete from {{ ledger_claims(name) }};
+
+with chosen as (
+    select {{ bucket }}
+    from {{ ledger_queue(name) }}
+    group by {{ bucket }}
+    order by max({{ ledger.newest_first }}) desc
+    limit {{ var('ledger_buckets_per_run') }}
+),
+
+taken as (
+    delete from {{ ledger_queue(name) }} as marks
+    using chosen
+    where {{ ledger_equal(ledger.bucket, 'marks', 'chosen') }}
+    returning {{ ledger_columns(ledger.bucket, 'marks') }}
+)
+
+insert into {{ ledger_claims(name) }} ({{ bucket }})
+select distinct {{ ledger_columns(ledger.bucket, 'taken') }}
+from taken;
+{{ ledger_mark_dependants_by_rows() }}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- Dependants whose key is part of this model's bucket are marked from the claims. -#}
+{% macro ledger_mark_dependants_by_claims() %}
+    {%- set ledger = model.config.meta.ledger -%}
+    {%- for dependant, columns in ledger.get('dependants', {}).items()
+        if columns.values() | reject('in', ledger.bucket) | list | length == 0 %}
+insert into {{ ledger_queue(dependant) }} ({{ ledger_columns(columns.keys()) }})
+select distinct {{ ledger_columns(columns.values(), 'claims') }}
+from {{ ledger_claims(model.name) }} as claims;
+    {% endfor -%}
+{% endmacro %}
+
+{#- The others are marked from the rows of the claimed buckets, before they are replaced and after. -#}
+{% macro ledger_mark_dependants_by_rows() %}
+    {%- set ledger = model.config.meta.ledger -%}
+    {%- for dependant, columns in ledger.get('dependants', {}).items()
+        if columns.values() | reject('in', ledger.bucket) | list | length > 0 %}
+insert into {{ ledger_queue(dependant) }} ({{ ledger_columns(columns.keys()) }})
+select distinct {{ ledger_columns(columns.values(), 'built') }}
+from {{ ledger_claims(model.name) }} as claims
+inner join {{ this }} as built on {{ ledger_equal(ledger.bucket, 'claims', 'built') }};
+    {% endfor -%}
+{% endmacro %}
+
+
+{#- The strategy: what dbt runs once the model's rows are in a temporary table. -#}
+{% macro get_incremental_ledger_sql(arg_dict) %}
+    {%- set ledger = model.config.meta.ledger -%}
+    {%- set target = arg_dict['target_relation'] -%}
+    {%- set built = arg_dict['temp_relation'] -%}
+    {%- set key = arg_dict['unique_key'] -%}
+    {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | list -%}
+    {%- set others = columns | reject('in', key) | list -%}
+    {%- set compared = others | reject('in', ledger.get('not_compared', [])) | list -%}
+analyze {{ built }};
+
+delete from {{ target }} as present
+using {{ ledger_claims(model.name) }} as claims
+where
+    {{ ledger_equal(ledger.bucket, 'present', 'claims') }}
+    and not exists (select 1 from {{ built }} as built where {{ ledger_equal(key, 'built', 'present') }});
+
+merge into {{ target }} as present
+using {{ built }} as built on {{ ledger_equal(key, 'present', 'built') }}
+when matched
+    and ({{ ledger_columns(compared, 'present') }}) is distinct from ({{ ledger_columns(compared, 'built') }})
+    then update set
+    {%- for column in others %} {{ column }} = built.{{ column }}{{ ',' if not loop.last }}{% endfor %}
+when not matched
+    then insert ({{ ledger_columns(columns) }}) values ({{ ledger_columns(columns, 'built') }})
+{% endmacro %}
+
+
+{#- Post-hook: mark what depends on the rebuilt buckets, and note the build. -#}
+{% macro ledger_release() %}
+    {%- if execute -%}
+{{ ledger_mark_dependants_by_claims() }}
+{{ ledger_mark_dependants_by_rows() }}
+update ops.mart_state
+set built_at = clock_timestamp(), claimed_bucket_count = (select count(*) from {{ ledger_claims(model.name) }})
+where model = '{{ model.name }}';
+    {%- endif -%}
+{% endmacro %}

@@ -1,0 +1,110 @@
+-- One row per zone, UTC hour and author: what the author's tweets of that hour add up to.
+-- Built from the tweets of the claimed buckets alone, found by author and range of ids.
+-- Late data: a change of any tweet, link or counter marks its bucket, and the bucket is counted anew.
+-- Read by int_zone_tag_author_hourly, twitter_zone_stats_hourly, twitter_top_profiles_by_zone.
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='ledger',
+        unique_key=['zone_id', 'author_profile_id', 'hour'],
+        pre_hook='{{ ledger_claim() }}',
+        post_hook='{{ ledger_release() }}',
+    )
+}}
+
+with claims as (
+    select
+        claims.zone_id,
+        claims.hour,
+        claims.author_profile_id
+    from {{ source('ledger', 'int_zone_author_hourly__claims') }} as claims
+),
+
+tweets as (
+    select * from {{ ref('int_zone_tweets') }}
+),
+
+hours as (
+    select
+        claims.hour,
+        core.first_tweet_id_of(claims.hour) as first_tweet_id,
+        core.end_tweet_id_of(claims.hour + interval '1 hour') as end_tweet_id
+    from (select distinct claims.hour from claims) as claims
+),
+
+-- "offset 0" keeps the search one claim at a time, by index, whatever the planner thinks of the claims: their
+-- table was filled a moment ago and has no statistics.
+claimed_tweets as (
+    select
+        claims.zone_id,
+        claims.hour,
+        claims.author_profile_id,
+        found.tweet_id,
+        found.twitter_created_at,
+        found.has_media,
+        found.has_links,
+        found.is_reply,
+        found.sentiment_score,
+        found.retweet_count,
+        found.reply_count,
+        found.like_count,
+        found.quote_count,
+        found.view_count,
+        found.bookmark_count,
+        found.total_engagement
+    from claims
+    inner join hours on claims.hour = hours.hour
+    cross join lateral (
+        select
+            tweets.tweet_id,
+            tweets.twitter_created_at,
+            tweets.has_media,
+            tweets.has_links,
+            tweets.is_reply,
+            tweets.sentiment_score,
+            tweets.retweet_count,
+            tweets.reply_count,
+            tweets.like_count,
+            tweets.quote_count,
+            tweets.view_count,
+            tweets.bookmark_count,
+            tweets.total_engagement
+        from tweets
+        where
+            tweets.zone_id = claims.zone_id
+            and tweets.author_profile_id = claims.author_profile_id
+            and tweets.tweet_id >= hours.first_tweet_id
+            and tweets.tweet_id < hours.end_tweet_id
+            and tweets.hour = claims.hour
+        offset 0
+    ) as found
+),
+
+final as (
+    select
+        claimed_tweets.zone_id,
+        claimed_tweets.hour,
+        claimed_tweets.author_profile_id,
+        count(*) as tweet_count,
+        count(*) filter (where claimed_tweets.has_media) as tweets_with_media,
+        count(*) filter (where claimed_tweets.has_links) as tweets_with_links,
+        count(*) filter (where claimed_tweets.is_reply) as reply_tweets,
+        sum(claimed_tweets.retweet_count)::bigint as total_retweets,
+        sum(claimed_tweets.reply_count)::bigint as total_replies,
+        sum(claimed_tweets.like_count)::bigint as total_likes,
+        sum(claimed_tweets.quote_count)::bigint as total_quotes,
+        sum(claimed_tweets.view_count)::bigint as total_views,
+        sum(claimed_tweets.bookmark_count)::bigint as total_bookmarks,
+        sum(claimed_tweets.total_engagement)::bigint as total_engagement,
+        count(claimed_tweets.retweet_count) as retweets_known_count,
+        count(claimed_tweets.like_count) as likes_known_count,
+        count(claimed_tweets.total_engagement) as engagement_known_count,
+        sum(claimed_tweets.sentiment_score) as sentiment_sum,
+        count(claimed_tweets.sentiment_score) as sentiment_count,
+        max(claimed_tweets.twitter_created_at) as last_tweet_at,
+        max(claimed_tweets.tweet_id) as last_tweet_id
+    from claimed_tweets
+    group by claimed_tweets.zone_id, claimed_tweets.hour, claimed_tweets.author_profile_id
+)
+
+select * from final

@@ -1,0 +1,98 @@
+-- One row per zone, hashtag, UTC hour, author and spelling: the tweets that used the tag.
+-- Built from the tweets of the claimed buckets; a tag counts once in a tweet, with the first spelling there (T5).
+-- Late data: marked together with int_zone_author_hourly; tags that a bucket loses are marked before they go.
+-- Read by twitter_trending_hashtags.
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='ledger',
+        unique_key=['zone_id', 'hashtag', 'hour', 'author_profile_id', 'original_hashtag'],
+        pre_hook='{{ ledger_claim() }}',
+        post_hook='{{ ledger_release() }}',
+    )
+}}
+
+with claims as (
+    select
+        claims.zone_id,
+        claims.hour,
+        claims.author_profile_id
+    from {{ source('ledger', 'int_zone_tag_author_hourly__claims') }} as claims
+),
+
+-- Only buckets that hold a tweet can hold a tag.
+filled as (
+    select
+        claims.zone_id,
+        claims.hour,
+        claims.author_profile_id
+    from claims
+    inner join {{ ref('int_zone_author_hourly') }} as hours
+        on
+            claims.zone_id = hours.zone_id
+            and claims.author_profile_id = hours.author_profile_id
+            and claims.hour = hours.hour
+),
+
+tag_uses as (
+    select * from {{ ref('int_zone_hashtag_uses') }}
+),
+
+hours as (
+    select
+        claims.hour,
+        core.first_tweet_id_of(claims.hour) as first_tweet_id,
+        core.end_tweet_id_of(claims.hour + interval '1 hour') as end_tweet_id
+    from (select distinct claims.hour from claims) as claims
+),
+
+-- "offset 0" keeps the search one claim at a time, by index, as in int_zone_author_hourly.
+uses as (
+    select
+        filled.zone_id,
+        filled.hour,
+        filled.author_profile_id,
+        found.tweet_id,
+        found.twitter_created_at,
+        found.total_engagement,
+        found.hashtag,
+        found.original_hashtag
+    from filled
+    inner join hours on filled.hour = hours.hour
+    cross join lateral (
+        select
+            tag_uses.tweet_id,
+            tag_uses.twitter_created_at,
+            tag_uses.total_engagement,
+            tag_uses.hashtag,
+            tag_uses.original_hashtag
+        from tag_uses
+        where
+            tag_uses.zone_id = filled.zone_id
+            and tag_uses.author_profile_id = filled.author_profile_id
+            and tag_uses.tweet_id >= hours.first_tweet_id
+            and tag_uses.tweet_id < hours.end_tweet_id
+            and tag_uses.hour = filled.hour
+        offset 0
+    ) as found
+),
+
+final as (
+    select
+        uses.zone_id,
+        uses.hashtag,
+        uses.hour,
+        uses.author_profile_id,
+        uses.original_hashtag,
+        count(*) as tweet_count,
+        sum(uses.total_engagement)::bigint as total_engagement,
+        max(uses.twitter_created_at) as last_used_at,
+        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
+            as top_tweet_ids,
+        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
+            as top_tweet_engagements
+    from uses
+    group by uses.zone_id, uses.hashtag, uses.hour, uses.author_profile_id, uses.original_hashtag
+)
+
+select * from final
