@@ -14,7 +14,7 @@ from psycopg import sql
 from database.connections import ROLES, Role
 from database.errors import DatabaseUnavailableError
 
-_ONE_AT_A_TIME = 7_203_002
+_ONE_AT_A_TIME = 7_203_101
 """Advisory lock: two processes altering one role at once fail with "tuple concurrently updated"."""
 
 _SESSION_SETTINGS: dict[Role, dict[str, str]] = {
