@@ -1,0 +1,1 @@
+"""Replaying archived tweets through the running webhook, resumable, without losing a line."""

@@ -1,0 +1,1 @@
+"""The front door, the normaliser, the provider's stand-in, and replaying."""
