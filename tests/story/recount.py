@@ -37,16 +37,22 @@ CONTROL_MESSAGES = frozenset(
         "delete",
         "disconnect",
         "event",
-        "for_user",
         "friends",
         "friends_str",
         "limit",
         "scrub_geo",
         "status_withheld",
+        "user_delete",
+        "user_protect",
+        "user_suspend",
+        "user_undelete",
+        "user_unprotect",
+        "user_unsuspend",
         "user_withheld",
         "warning",
     }
 )
+"""What the streaming documentation lists besides tweets, by the name of the field that says it."""
 CONTROL_EVENTS = frozenset({"test_webhook_url", "connected", "ping"})
 
 TYPE_OF_ENTITY = {"hashtags": "hashtag", "user_mentions": "mention", "urls": "url"}
