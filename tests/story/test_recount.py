@@ -531,7 +531,6 @@ def real_minutes() -> Recount:
     return recount_v1_1(read_lines(files), ZONE, NOW)
 
 
-@pytest.mark.timeout(120)
 def test_the_real_minutes_hold_what_is_known_of_them(real_minutes: Recount) -> None:
     counted = real_minutes
     assert counted.accounting == Accounting(normalised=23_541, duplicate=42, control=73_634, dead=0)
@@ -543,7 +542,6 @@ def test_the_real_minutes_hold_what_is_known_of_them(real_minutes: Recount) -> N
     assert len(counted.deletions) == 73_488
 
 
-@pytest.mark.timeout(120)
 def test_the_marts_of_the_real_minutes_agree_with_each_other(real_minutes: Recount) -> None:
     as_of = max(tweet.twitter_created_at for tweet in real_minutes.in_zone(ZONE))
     (hour,) = zone_stats_hourly(real_minutes, ZONE, as_of).values()
