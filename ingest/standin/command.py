@@ -91,7 +91,7 @@ def standin(**options: object) -> None:
     """
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        settings = StandinSettings.model_validate(StandinSettings().model_dump() | given)
+        settings = StandinSettings.model_validate(given)
     except ValidationError as fault:
         raise click.ClickException(_in_words(fault)) from None
     try:

@@ -36,7 +36,7 @@ from ingest.standin.topics import (
     tags_of,
 )
 from ingest.standin.words import LANGUAGES
-from ingest.standin.writing import Plan, Written, retweeted, write
+from ingest.standin.writing import EMOJI, Plan, Written, retweeted, write
 
 Kind = Literal["tweet", "reply", "quote", "retweet", "edit"]
 Visibility = Literal["unknown", "unborn", "visible", "deleted", "protected", "suspended", "unavailable"]
@@ -223,7 +223,7 @@ class World:
             case "retweet":
                 return slot.retweet() or slot.own("tweet", None)
             case "quote":
-                return slot.own("quote", slot.earlier(("tweet", "quote")))
+                return slot.own("quote", slot.earlier(("tweet", "quote", "reply")))
             case "reply":
                 return slot.own("reply", slot.parent())
             case "edit":
@@ -273,7 +273,7 @@ class _Slot:
 
     def retweet(self) -> Tweet | None:
         """Return a retweet of an earlier tweet, or None where none was found."""
-        original = self.earlier(("tweet", "quote"))
+        original = self.earlier(("tweet", "quote", "reply"))
         if original is None:
             return None
         people = self.people
@@ -291,7 +291,7 @@ class _Slot:
             written=written,
             curve=original.curve,
             searchable=msgspec.structs.replace(
-                original.searchable, author=own.casefold(), kind="retweet", created_at_ms=self.created_at_ms
+                original.searchable, author=own.casefold(), to="", kind="retweet", created_at_ms=self.created_at_ms
             ),
             source=self._source(),
             conversation_id=self.id,
@@ -335,15 +335,15 @@ class _Slot:
         topic = self._topic(author.topic, other)
         lang = author.lang if self.rng.random() < 0.93 else LANGUAGES[int(self.rng.random() * 4)].code
         replied = self._addressed(kind, other)
-        written = write(self.rng, self._plan(kind, topic, lang, replied))
-        is_silent = not written.text.strip() or (len(written.text) < 26 and bool(written.media))
+        plan = self._plan(kind, topic, lang, replied)
+        written = write(self.rng, plan)
         reply_to_id = self._replied_id(other) if kind == "reply" else None
         return Tweet(
             id=self.id,
             created_at_ms=self.created_at_ms,
             author=self.author,
             kind=kind,
-            lang="qme" if is_silent else lang if self.rng.random() < 0.97 else "und",
+            lang="qme" if plan.words else lang if self.rng.random() < 0.97 else "und",
             topic=topic,
             written=written,
             curve=self._curve(self.author),
@@ -416,14 +416,17 @@ class _Slot:
 
     def _plan(self, kind: Kind, topic: int, lang: str, replied: int | None) -> Plan:
         uniform = self.rng.random
+        if kind == "reply" and replied is not None and uniform() < 0.06:
+            return Plan(
+                lang=lang, length=0, leading=[self._person(replied)], words=[EMOJI[int(uniform() * len(EMOJI))]]
+            )
         tags, anchors = self._tags_and_anchors(topic)
         length = 3 + int(uniform() * 22) if uniform() < 0.96 else 60 + int(uniform() * 90)
-        is_short = kind == "reply" and uniform() < 0.15
         leading = [] if replied is None else [self._person(replied)]
         mention_count = int(uniform() < 0.25) + int(uniform() < 0.06)
         return Plan(
             lang=lang,
-            length=0 if is_short else length,
+            length=length,
             tags=tags,
             anchors=anchors,
             leading=leading,

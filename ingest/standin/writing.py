@@ -74,7 +74,7 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a text shall hold; positions are the writer's business."""
+    """What a text shall hold; *words* are drawn from the language unless they are given."""
 
     lang: str
     length: int
