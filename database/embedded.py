@@ -124,6 +124,13 @@ def start(state_dir: Path, *, preferred_port: int = DEFAULT_EMBEDDED_PORT, durab
         return server
 
 
+def revive(state_dir: Path, *, preferred_port: int) -> Server:
+    """Start the server again if it has died while it is in use; whoever was to stop it still is."""
+    place = _prepared(state_dir)
+    with exclusively(place.start_lock):
+        return _start(place, preferred_port, durable=True)
+
+
 def stop(state_dir: Path) -> bool:
     """Stop the server under ``state_dir``; return whether one ran. Open transactions are rolled back."""
     place = _place(state_dir)

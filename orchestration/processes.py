@@ -1,0 +1,168 @@
+"""The list of processes that make up the running project, in the order of their start.
+
+Belongs here: one record for each process: its command, environment, port and health check.
+Does not belong here: how processes are kept alive (``supervisor.py``).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+import sys
+from pathlib import Path
+
+from datalayer import embedded_redis
+from orchestration import dagster_home
+from orchestration.preparation import Prepared
+from orchestration.process import (
+    Listening,
+    Process,
+    accepts_connections,
+    answers_http,
+    daemons_are_healthy,
+    serves_dagster_code,
+)
+
+LOCATIONS = ("pipeline", "marts")
+"""Dagster's code locations; each is a module of ``orchestration.locations`` that holds ``defs``."""
+
+
+def all_processes(
+    prepared: Prepared, *, with_standin: bool, redis: embedded_redis.EmbeddedRedis | None, socket_directory: Path
+) -> list[Process]:
+    """Return every process that this installation can run. The stand-in runs only when asked for."""
+    shared = {"REDIS_URL": redis.url} if redis is not None else {}
+    demonstration = _demonstration(prepared) if with_standin else {}
+    environment = shared | demonstration
+    return [
+        *([_redis(prepared, redis)] if redis is not None else []),
+        _ingest(prepared, environment),
+        *([_standin(prepared, environment)] if with_standin else []),
+        *_dagster(prepared, environment, socket_directory),
+        *([_api(prepared, environment)] if importlib.util.find_spec("api.__main__") else []),
+    ]
+
+
+def _redis(prepared: Prepared, redis: embedded_redis.EmbeddedRedis) -> Process:
+    return Process(
+        name="redis",
+        command=redis.command,
+        environment=prepared.environment(),
+        is_well=lambda: embedded_redis.is_answering(redis),
+        needed=False,
+    )
+
+
+def _ingest(prepared: Prepared, shared: dict[str, str]) -> Process:
+    port = prepared.settings.ingest_port
+    return Process(
+        name="ingest",
+        command=(sys.executable, "-m", "ingest", "serve"),
+        environment=prepared.environment("ingest_writer") | shared | {"INGEST_PORT": str(port)},
+        is_well=answers_http(f"http://127.0.0.1:{port}/healthz"),
+        listening=Listening(port, "INGEST_PORT"),
+        address=f"http://127.0.0.1:{port}/webhooks/twitterapi_io",
+    )
+
+
+def _standin(prepared: Prepared, shared: dict[str, str]) -> Process:
+    port = prepared.settings.standin_port
+    return Process(
+        name="standin",
+        command=(sys.executable, "-m", "ingest", "standin"),
+        environment=prepared.environment() | shared | {"STANDIN_PORT": str(port)},
+        is_well=accepts_connections(port),
+        after=("ingest",),
+        listening=Listening(port, "STANDIN_PORT"),
+        address=f"http://127.0.0.1:{port}",
+    )
+
+
+def _dagster(prepared: Prepared, shared: dict[str, str], socket_directory: Path) -> list[Process]:
+    port = prepared.settings.dagster_port
+    environment = prepared.dagster_environment | shared
+    modules = {name: f"orchestration.locations.{name}" for name in LOCATIONS}
+    served = {name: module for name, module in modules.items() if importlib.util.find_spec(module)}
+    sockets = {name: str(socket_directory / f"{name}.sock") for name in served}
+    workspace = prepared.settings.state_dir / "dagster" / "workspace.yaml"
+    dagster_home.write_workspace(workspace, sockets)
+    return [
+        *(_code_server(name, served[name], sockets[name], environment) for name in served),
+        Process(
+            name="dagster-webserver",
+            command=(
+                sys.executable,
+                "-m",
+                "dagster_webserver",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(port),
+                "-w",
+                str(workspace),
+            ),
+            environment=environment,
+            is_well=answers_http(f"http://127.0.0.1:{port}/server_info"),
+            after=tuple(f"dagster-{name}" for name in served),
+            listening=Listening(port, "DAGSTER_PORT"),
+            address=f"http://127.0.0.1:{port}",
+        ),
+        Process(
+            name="dagster-daemon",
+            command=(sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)),
+            environment=environment,
+            is_well=daemons_are_healthy(port),
+        ),
+    ]
+
+
+def _code_server(name: str, module: str, socket: str, environment: dict[str, str]) -> Process:
+    """Return the server of one location, on a Unix socket that only this user can reach.
+
+    A TCP port would let every user of the machine run code, and a second server on it binds silently beside.
+    """
+    return Process(
+        name=f"dagster-{name}",
+        command=(
+            *(sys.executable, "-m", "dagster", "api", "grpc"),
+            *("--socket", socket, "--module-name", module, "--location-name", name),
+            "--use-python-environment-entry-point",
+        ),
+        environment=environment,
+        is_well=serves_dagster_code(socket),
+    )
+
+
+def _api(prepared: Prepared, shared: dict[str, str]) -> Process:
+    port = prepared.settings.api_port
+    return Process(
+        name="api",
+        command=(sys.executable, "-m", "api", "serve"),
+        environment=prepared.environment("api_reader") | shared | {"API_PORT": str(port)},
+        is_well=answers_http(f"http://127.0.0.1:{port}/healthz"),
+        listening=Listening(port, "API_PORT"),
+        address=f"http://127.0.0.1:{port}",
+    )
+
+
+def _demonstration(prepared: Prepared) -> dict[str, str]:
+    """Return what lets the stand-in and the services talk: one key, and each other's addresses."""
+    settings = prepared.settings
+    given = settings.twitterapi_io_webhook_keys
+    key = given.get_secret_value().split(",")[0].strip() if given else _kept_key(settings.state_dir / "standin_key")
+    return {
+        "TWITTERAPI_IO_WEBHOOK_KEYS": given.get_secret_value() if given else key,
+        "TWITTERAPI_IO_URL": f"http://127.0.0.1:{settings.standin_port}",
+        "TWITTERAPI_IO_KEY": key,
+        "STANDIN_WEBHOOK_URL": f"http://127.0.0.1:{settings.ingest_port}/webhooks/twitterapi_io",
+        "STANDIN_WEBHOOK_KEY": key,
+        "STANDIN_API_KEY": key,
+    }
+
+
+def _kept_key(path: Path) -> str:
+    """Return the demonstration's key, made on first use: a replay from another terminal needs it as well."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(24))
+    return path.read_text()
