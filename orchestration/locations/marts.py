@@ -1,0 +1,28 @@
+"""The code location ``marts``: core → staging → intermediate → marts, through dbt.
+
+Belongs here: the composition of this location.
+Does not belong here: anything that does work.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from orchestration.marts import assets, checks, dbt, jobs
+from orchestration.resources import PipelineDatabase
+
+
+def build_definitions(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Return the location's definitions. ``resources`` replace the real ones, by name."""
+    project = dbt.project()
+    return dg.Definitions(
+        assets=[assets.build_assets(project)],
+        asset_checks=checks.build_checks(),
+        jobs=jobs.JOBS,
+        schedules=jobs.SCHEDULES,
+        resources={"database": PipelineDatabase(), "dbt": dbt.resource(project), **(resources or {})},
+    )
+
+
+defs = build_definitions()

@@ -1,0 +1,1 @@
+"""What keeps the marts: their verification, their backfill, and how dbt is run."""

@@ -1,0 +1,88 @@
+-- name: set_as_of
+-- The moment that windows end at and hours are complete by; without one given, the present.
+update ops.as_of
+set as_of = coalesce(%(as_of)s::timestamptz, now()), written_at = now()
+returning as_of
+
+-- name: waiting
+select
+    waiting.model,
+    waiting.mark_count
+from (
+    select 'int_zone_author_hourly' as model, count(*) as mark_count from ops.int_zone_author_hourly__marks
+    union all
+    select 'int_zone_tag_author_hourly', count(*) from ops.int_zone_tag_author_hourly__marks
+    union all
+    select 'twitter_zone_stats_hourly', count(*) from ops.twitter_zone_stats_hourly__marks
+    union all
+    select 'twitter_top_profiles_by_zone', count(*) from ops.twitter_top_profiles_by_zone__marks
+    union all
+    select 'twitter_trending_hashtags', count(*) from ops.twitter_trending_hashtags__marks
+) as waiting
+where waiting.model = any(%(models)s)
+
+-- name: builds
+-- What the latest build of each model did. Rows are those that the statistics count; exact within one vacuum.
+select
+    state.model,
+    state.as_of,
+    state.claimed_bucket_count,
+    coalesce(pg_stat_get_live_tuples(to_regclass(schemas.name || '.' || state.model)), 0) as row_count
+from ops.mart_state as state
+cross join (values ('intermediate'), ('marts')) as schemas (name)
+where to_regclass(schemas.name || '.' || state.model) is not null
+
+-- name: unknown_zones
+select given.name
+from unnest(%(zones)s::text []) as given (name)
+where not exists (select 1 from core.zones where zones.name = given.name)
+
+-- name: mark_buckets
+-- Every bucket of the chosen days (UTC) that has tweets or a row; all others follow from these. Counts only, if dry.
+with chosen_zones as (
+    select zones.id
+    from core.zones
+    where cardinality(%(zones)s::text []) = 0 or zones.name = any(%(zones)s::text [])
+),
+
+buckets as (
+    select
+        links.zone_id,
+        date_trunc('hour', tweets.twitter_created_at, 'UTC') as hour,
+        tweets.author_profile_id
+    from core.twitter_tweets as tweets
+    inner join core.twitter_tweet_zones as links on tweets.tweet_id = links.tweet_id
+    where
+        tweets.tweet_id >= core.first_tweet_id_of(%(start)s)
+        and tweets.tweet_id < core.end_tweet_id_of(%(end)s)
+        and tweets.twitter_created_at >= %(start)s
+        and tweets.twitter_created_at < %(end)s
+    union
+    select
+        built.zone_id,
+        built.hour,
+        built.author_profile_id
+    from intermediate.int_zone_author_hourly as built
+    where built.hour >= %(start)s and built.hour < %(end)s
+),
+
+chosen as (
+    select
+        buckets.zone_id,
+        buckets.hour,
+        buckets.author_profile_id
+    from buckets
+    inner join chosen_zones on buckets.zone_id = chosen_zones.id
+),
+
+marked as (
+    insert into ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id)
+    select
+        chosen.zone_id,
+        chosen.hour,
+        chosen.author_profile_id
+    from chosen
+    where not %(dry_run)s
+)
+
+select count(*) from chosen

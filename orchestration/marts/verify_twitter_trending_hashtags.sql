@@ -1,0 +1,207 @@
+-- The recount of twitter_trending_hashtags, straight from core, for the window that the mart was last built for.
+-- All statements run in one transaction with one snapshot.
+
+-- name: choose
+create temporary table checked_buckets on commit drop as
+with bounds as (
+    select
+        core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours') as first_tweet_id
+    from ops.mart_state as state
+    where state.model = 'twitter_trending_hashtags'
+),
+
+claimed as (
+    select claims.zone_id, claims.hashtag
+    from ops.twitter_trending_hashtags__claims as claims
+    order by hashtext(claims.hashtag || %(slice)s::text), claims.zone_id
+    limit %(claimed_limit)s
+),
+
+tags as (
+    select entities.entity_normalized as hashtag
+    from bounds
+    inner join core.twitter_entities as entities on bounds.first_tweet_id <= entities.tweet_id
+    where
+        entities.entity_type = 'hashtag'
+        and mod(hashtext(entities.entity_normalized)::bigint + 2147483648, %(slices)s) = %(slice)s
+    union
+    select mart.hashtag
+    from marts.twitter_trending_hashtags as mart
+    where mod(hashtext(mart.hashtag)::bigint + 2147483648, %(slices)s) = %(slice)s
+),
+
+candidates as (
+    select claimed.zone_id, claimed.hashtag from claimed
+    union
+    select zones.id, tags.hashtag
+    from tags
+    cross join core.zones
+),
+
+changed_hours as (
+    select marks.zone_id, marks.hour, marks.author_profile_id from ops.int_zone_author_hourly__marks as marks
+    union
+    select marks.zone_id, marks.hour, marks.author_profile_id from ops.int_zone_tag_author_hourly__marks as marks
+)
+
+select candidates.zone_id, candidates.hashtag
+from candidates
+except
+select marks.zone_id, marks.hashtag from ops.twitter_trending_hashtags__marks as marks
+except
+select built.zone_id, built.hashtag
+from changed_hours
+inner join intermediate.int_zone_tag_author_hourly as built
+    on
+        changed_hours.zone_id = built.zone_id
+        and changed_hours.hour = built.hour
+        and changed_hours.author_profile_id = built.author_profile_id
+except
+select changed_hours.zone_id, entities.entity_normalized
+from changed_hours
+inner join core.twitter_tweets as tweets
+    on
+        changed_hours.author_profile_id = tweets.author_profile_id
+        and tweets.tweet_id >= core.first_tweet_id_of(changed_hours.hour)
+        and tweets.tweet_id < core.end_tweet_id_of(changed_hours.hour + interval '1 hour')
+inner join core.twitter_entities as entities on tweets.tweet_id = entities.tweet_id
+where entities.entity_type = 'hashtag'
+
+-- name: recount
+create temporary table recounted on commit drop as
+with bounds as (
+    select
+        state.as_of,
+        date_trunc('hour', state.as_of, 'UTC') - interval '23 hours' as first_hour,
+        core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours') as first_tweet_id
+    from ops.mart_state as state
+    where state.model = 'twitter_trending_hashtags'
+),
+
+hashtags as (
+    select distinct checked_buckets.hashtag from checked_buckets
+),
+
+-- One vote for each tweet: the spelling that stands first in it.
+spelled as (
+    select distinct on (found.tweet_id, hashtags.hashtag)
+        hashtags.hashtag,
+        found.tweet_id,
+        found.original_hashtag
+    from hashtags
+    cross join lateral (
+        select
+            entities.tweet_id,
+            entities.entity_value as original_hashtag,
+            entities.start_index,
+            entities.ordinal
+        from core.twitter_entities as entities
+        where
+            entities.entity_type = 'hashtag'
+            and entities.entity_normalized = hashtags.hashtag
+            and entities.tweet_id >= (select bounds.first_tweet_id from bounds)
+        offset 0
+    ) as found
+    order by found.tweet_id, hashtags.hashtag, found.start_index, found.ordinal
+),
+
+uses as (
+    select
+        links.zone_id,
+        spelled.hashtag,
+        spelled.original_hashtag,
+        spelled.tweet_id,
+        tweets.author_profile_id,
+        tweets.twitter_created_at,
+        metrics.total_engagement,
+        row_number() over (
+            partition by links.zone_id, spelled.hashtag
+            order by metrics.total_engagement desc nulls last, spelled.tweet_id desc
+        ) as place
+    from spelled
+    cross join bounds
+    inner join core.twitter_tweets as tweets on spelled.tweet_id = tweets.tweet_id
+    inner join core.twitter_tweet_zones as links on spelled.tweet_id = links.tweet_id
+    inner join checked_buckets on links.zone_id = checked_buckets.zone_id and spelled.hashtag = checked_buckets.hashtag
+    left join core.twitter_tweet_metrics as metrics on spelled.tweet_id = metrics.tweet_id
+    where tweets.twitter_created_at >= bounds.first_hour and tweets.twitter_created_at <= bounds.as_of
+),
+
+votes as (
+    select
+        uses.zone_id,
+        uses.hashtag,
+        uses.original_hashtag,
+        row_number() over (
+            partition by uses.zone_id, uses.hashtag
+            order by count(*) desc, uses.original_hashtag collate "C"
+        ) as place
+    from uses
+    group by uses.zone_id, uses.hashtag, uses.original_hashtag
+)
+
+select
+    uses.zone_id,
+    uses.hashtag,
+    votes.original_hashtag,
+    count(*) as tweet_count_24h,
+    count(distinct uses.author_profile_id) as unique_authors_24h,
+    sum(uses.total_engagement)::bigint as total_engagement_24h,
+    max(uses.twitter_created_at) as last_used_at,
+    array_agg(uses.tweet_id::text order by uses.place) filter (where uses.place <= 3) as sample_tweets
+from uses
+inner join votes on uses.zone_id = votes.zone_id and uses.hashtag = votes.hashtag and votes.place = 1
+group by uses.zone_id, uses.hashtag, votes.original_hashtag
+
+-- name: compare
+create temporary table drifted_buckets on commit drop as
+with present as (
+    select
+        mart.zone_id,
+        mart.hashtag,
+        mart.original_hashtag,
+        mart.tweet_count_24h,
+        mart.unique_authors_24h,
+        mart.total_engagement_24h,
+        mart.last_used_at,
+        mart.sample_tweets
+    from marts.twitter_trending_hashtags as mart
+    inner join checked_buckets on mart.zone_id = checked_buckets.zone_id and mart.hashtag = checked_buckets.hashtag
+),
+
+differences as (
+    (select * from present except all select * from recounted)
+    union all
+    (select * from recounted except all select * from present)
+)
+
+select distinct differences.zone_id, differences.hashtag
+from differences
+
+-- name: mark
+-- From the bottom: what the mart is built from may be what is wrong.
+with from_below as (
+    insert into ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id)
+    select tags.zone_id, tags.hour, tags.author_profile_id
+    from intermediate.int_zone_tag_author_hourly as tags
+    inner join drifted_buckets on tags.zone_id = drifted_buckets.zone_id and tags.hashtag = drifted_buckets.hashtag
+    inner join ops.mart_state as state on state.model = 'twitter_trending_hashtags'
+    where tags.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
+    union
+    select links.zone_id, date_trunc('hour', tweets.twitter_created_at, 'UTC'), tweets.author_profile_id
+    from drifted_buckets
+    inner join ops.mart_state as state on state.model = 'twitter_trending_hashtags'
+    inner join core.twitter_entities as entities
+        on
+            entities.entity_type = 'hashtag'
+            and drifted_buckets.hashtag = entities.entity_normalized
+            and entities.tweet_id
+            >= core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours')
+    inner join core.twitter_tweets as tweets on entities.tweet_id = tweets.tweet_id
+    inner join core.twitter_tweet_zones as links
+        on tweets.tweet_id = links.tweet_id and drifted_buckets.zone_id = links.zone_id
+)
+
+insert into ops.twitter_trending_hashtags__marks (zone_id, hashtag)
+select drifted_buckets.zone_id, drifted_buckets.hashtag
+from drifted_buckets

@@ -1,0 +1,164 @@
+-- The recount of twitter_zone_stats_hourly, straight from core: none of the tables that the mart is built from is read.
+-- All statements run in one transaction with one snapshot.
+
+-- name: choose
+-- The buckets to compare: those of the latest build, and a rotating share of the days; none that waits to be rebuilt.
+create temporary table checked_buckets on commit drop as
+with claimed as (
+    select claims.zone_id, claims.hour
+    from ops.twitter_zone_stats_hourly__claims as claims
+    order by claims.hour desc, claims.zone_id
+    limit %(claimed_limit)s
+),
+
+days as (
+    select generate_series(
+        least(
+            (select date_trunc('day', min(tweets.twitter_created_at), 'UTC') from core.twitter_tweets as tweets),
+            (select date_trunc('day', min(mart.hour), 'UTC') from marts.twitter_zone_stats_hourly as mart)
+        ),
+        greatest(
+            (select max(tweets.twitter_created_at) from core.twitter_tweets as tweets),
+            (select max(mart.hour) from marts.twitter_zone_stats_hourly as mart)
+        ),
+        interval '1 day'
+    ) as day
+),
+
+chosen_days as (
+    select days.day
+    from days
+    where mod(floor(extract(epoch from days.day) / 86400)::bigint, %(slices)s) = %(slice)s
+),
+
+candidates as (
+    select claimed.zone_id, claimed.hour from claimed
+    union
+    select zones.id, generate_series(
+        chosen_days.day, chosen_days.day + interval '23 hours', interval '1 hour'
+    )
+    from chosen_days
+    cross join core.zones
+)
+
+select candidates.zone_id, candidates.hour
+from candidates
+except
+select marks.zone_id, marks.hour from ops.twitter_zone_stats_hourly__marks as marks
+except
+select marks.zone_id, marks.hour from ops.int_zone_author_hourly__marks as marks
+
+-- name: recount
+create temporary table recounted on commit drop as
+with hours as (
+    select distinct checked_buckets.hour from checked_buckets
+),
+
+tweets as (
+    select
+        links.zone_id,
+        hours.hour,
+        found.*
+    from hours
+    cross join lateral (
+        select
+            tweets.tweet_id,
+            tweets.author_profile_id,
+            tweets.has_media,
+            tweets.has_links,
+            tweets.is_reply,
+            tweets.sentiment_score
+        from core.twitter_tweets as tweets
+        where
+            tweets.tweet_id >= core.first_tweet_id_of(hours.hour)
+            and tweets.tweet_id < core.end_tweet_id_of(hours.hour + interval '1 hour')
+            and tweets.twitter_created_at >= hours.hour
+            and tweets.twitter_created_at < hours.hour + interval '1 hour'
+        offset 0
+    ) as found
+    inner join core.twitter_tweet_zones as links on found.tweet_id = links.tweet_id
+    inner join checked_buckets on links.zone_id = checked_buckets.zone_id and hours.hour = checked_buckets.hour
+)
+
+select
+    tweets.zone_id,
+    tweets.hour,
+    count(*) as total_tweets,
+    count(distinct tweets.author_profile_id) as unique_authors,
+    sum(metrics.retweet_count)::bigint as total_retweets,
+    sum(metrics.reply_count)::bigint as total_replies,
+    sum(metrics.like_count)::bigint as total_likes,
+    sum(metrics.quote_count)::bigint as total_quotes,
+    sum(metrics.view_count)::bigint as total_views,
+    sum(metrics.total_engagement)::bigint as total_engagement,
+    round(avg(metrics.total_engagement), 6) as avg_engagement,
+    round(avg(metrics.retweet_count), 6) as avg_retweets,
+    round(avg(metrics.like_count), 6) as avg_likes,
+    count(*) filter (where tweets.has_media) as tweets_with_media,
+    count(*) filter (where tweets.has_links) as tweets_with_links,
+    count(*) filter (where tweets.is_reply) as reply_tweets,
+    round(avg(tweets.sentiment_score), 6) as avg_sentiment,
+    tweets.hour + interval '1 hour' <= (
+        select state.as_of from ops.mart_state as state where state.model = 'twitter_zone_stats_hourly'
+    ) as is_complete
+from tweets
+left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
+group by tweets.zone_id, tweets.hour
+
+-- name: compare
+create temporary table drifted_buckets on commit drop as
+with present as (
+    select
+        mart.zone_id,
+        mart.hour,
+        mart.total_tweets,
+        mart.unique_authors,
+        mart.total_retweets,
+        mart.total_replies,
+        mart.total_likes,
+        mart.total_quotes,
+        mart.total_views,
+        mart.total_engagement,
+        mart.avg_engagement,
+        mart.avg_retweets,
+        mart.avg_likes,
+        mart.tweets_with_media,
+        mart.tweets_with_links,
+        mart.reply_tweets,
+        mart.avg_sentiment,
+        mart.is_complete
+    from marts.twitter_zone_stats_hourly as mart
+    inner join checked_buckets on mart.zone_id = checked_buckets.zone_id and mart.hour = checked_buckets.hour
+),
+
+differences as (
+    (select * from present except all select * from recounted)
+    union all
+    (select * from recounted except all select * from present)
+)
+
+select distinct differences.zone_id, differences.hour
+from differences
+
+-- name: mark
+-- From the bottom: what the mart is built from may be what is wrong.
+with from_below as (
+    insert into ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id)
+    select hours.zone_id, hours.hour, hours.author_profile_id
+    from intermediate.int_zone_author_hourly as hours
+    inner join drifted_buckets on hours.zone_id = drifted_buckets.zone_id and hours.hour = drifted_buckets.hour
+    union
+    select links.zone_id, drifted_buckets.hour, tweets.author_profile_id
+    from drifted_buckets
+    inner join core.twitter_tweets as tweets
+        on
+            tweets.tweet_id >= core.first_tweet_id_of(drifted_buckets.hour)
+            and tweets.tweet_id < core.end_tweet_id_of(drifted_buckets.hour + interval '1 hour')
+            and date_trunc('hour', tweets.twitter_created_at, 'UTC') = drifted_buckets.hour
+    inner join core.twitter_tweet_zones as links
+        on tweets.tweet_id = links.tweet_id and drifted_buckets.zone_id = links.zone_id
+)
+
+insert into ops.twitter_zone_stats_hourly__marks (zone_id, hour)
+select drifted_buckets.zone_id, drifted_buckets.hour
+from drifted_buckets
