@@ -20,11 +20,13 @@ _SCHEME_AND_HOST = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)")
 
 
 def hashtag(spelling: str) -> str:
-    """Return the normal form of a hashtag given without its sign: NFKC, then case folding.
+    """Return the normal form of a hashtag, its sign left out: NFKC, then case folding.
 
-    ``ＡＩ``, ``AI`` and ``ai`` are one tag; underscores and digits stay.
+    ``ＡＩ``, ``AI`` and ``ai`` are one tag; underscores and digits stay. The normal form of a normal form is itself:
+    folding takes some letters apart, so NFKC puts them together again.
     """
-    return _bounded(unicodedata.normalize("NFKC", spelling.lstrip("#＃")).casefold())
+    folded = unicodedata.normalize("NFKC", spelling).casefold()
+    return _bounded(unicodedata.normalize("NFKC", folded).lstrip("#"))
 
 
 def mention(username: str) -> str:
@@ -43,7 +45,7 @@ def url_host(link: str) -> str | None:
         host = urlsplit(link).hostname
     except ValueError:
         return None
-    return _bounded(host.removeprefix("www.")) if host else None
+    return _bounded(host.removeprefix("www.")) or None if host else None
 
 
 def _bounded(text: str) -> str:

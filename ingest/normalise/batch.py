@@ -13,15 +13,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import msgspec
+
 from ingest.normalise.records import ComplianceEvent, Counters, Item, Profile, Rejection, Tweet, content_hash
 
 Moment = tuple[int, int]
 """An observation's time and the hash of what it showed: the newest wins, the hash decides within one millisecond."""
 
 
+Position = tuple[int, int]
+"""Where an item stands: the id of its delivery, and its index in it."""
+
+
 @dataclass(slots=True)
 class NewestTweet:
-    """The newest content of a tweet in the batch, and how it came."""
+    """The newest content of a tweet in the batch, the delivery it came with, and when the tweet was first received."""
 
     tweet: Tweet
     moment: Moment
@@ -47,7 +53,7 @@ class Link:
     created_ms: int
     first_matched_ms: int
     rule_ids: set[UUID]
-    items: list[tuple[int, int]]
+    items: list[Position]
 
 
 @dataclass(slots=True)
@@ -96,10 +102,9 @@ class Batch:
         """Merge an item in. ``zones`` are the zones that collected it, each with the rules it came through."""
         tally = self.tallies[delivery_id]
         for rejection in item.rejections:
-            self.reject(rejection, delivery_id=delivery_id, item_index=item_index, received_ms=received_ms, source=source)
+            self.reject(rejection, (delivery_id, item_index), received_ms, source)
         if item.event is not None:
-            key = (item.event.tweet_id, item.event.event_type, item.event.event_ms)
-            self.events.setdefault(key, (item.event, received_ms, delivery_id))
+            self._note(item.event, received_ms, delivery_id)
         if any(rejection.stage != "embedded" for rejection in item.rejections):
             tally.dead_count += 1
         elif item.sightings:
@@ -109,17 +114,31 @@ class Batch:
             tally.control_count += 1
         self._sight(item, delivery_id, received_ms)
 
-    def reject(self, rejection: Rejection, *, delivery_id: int, item_index: int, received_ms: int, source: str) -> None:
-        """Note a dead letter."""
-        self.letters[delivery_id, item_index, rejection.reason] = Letter(received_ms, source, rejection)
+    def reject(self, rejection: Rejection, position: Position, received_ms: int, source: str) -> None:
+        """Note a dead letter. Of several for one reason the first counts: it is about the outermost tweet."""
+        self.letters.setdefault((*position, rejection.reason), Letter(received_ms, source, rejection))
+
+    def _note(self, event: ComplianceEvent, received_ms: int, delivery_id: int) -> None:
+        """Keep one notice of several: how it came first, and the user where any of them names one."""
+        key = (event.tweet_id, event.event_type, event.event_ms)
+        known = self.events.get(key)
+        if known is not None:
+            users = [each.user_id for each in (known[0], event) if each.user_id is not None]
+            event = msgspec.structs.replace(event, user_id=max(users, default=None))
+            received_ms, delivery_id = min(known[1:], (received_ms, delivery_id))
+        self.events[key] = (event, received_ms, delivery_id)
 
     def _sight(self, item: Item, delivery_id: int, received_ms: int) -> None:
         for sighting in item.sightings:
             tweet = sighting.tweet
             moment = (item.observed_ms, content_hash(tweet))
             known = self.tweets.get(tweet.tweet_id)
-            if known is None or known.moment < moment:
+            if known is None:
                 self.tweets[tweet.tweet_id] = NewestTweet(tweet, moment, delivery_id, received_ms)
+            else:
+                known.received_ms = min(known.received_ms, received_ms)
+                if known.moment < moment:
+                    known.tweet, known.moment, known.delivery_id = tweet, moment, delivery_id
             if any(counter is not None for counter in sighting.counters):
                 key = (tweet.tweet_id, item.observed_ms)
                 self.observations[key] = larger(self.observations.get(key), sighting.counters)
@@ -137,7 +156,9 @@ class Batch:
         if known.moment < moment:
             known.profile, known.moment = profile, moment
 
-    def _link(self, item: Item, position: tuple[int, int], received_ms: int, zones: Mapping[UUID, Sequence[UUID]]) -> None:
+    def _link(
+        self, item: Item, position: Position, received_ms: int, zones: Mapping[UUID, Sequence[UUID]]
+    ) -> None:
         tweet = item.sightings[0].tweet
         for zone_id, rule_ids in zones.items():
             link = self.links.get((tweet.tweet_id, zone_id))

@@ -6,16 +6,16 @@ Does not belong here: claiming and writing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from database.codec import UnreadableFrameError
 from ingest.normalise.batch import Batch, Tally
 from ingest.normalise.dialects.protocol import Dialect, Envelope
 from ingest.normalise.dialects.twitterapi_io import TwitterApiIo
 from ingest.normalise.dialects.v1_1 import V1
 from ingest.normalise.records import Item, Rejection
-
 
 Zones = dict[UUID, list[UUID]]
 """The zones that collect a delivery, each with the rules it came through."""
@@ -23,13 +23,15 @@ Zones = dict[UUID, list[UUID]]
 
 @dataclass(frozen=True)
 class Delivery:
-    """A delivery as it was landed, its body decompressed."""
+    """A delivery as it was landed, its body still a compressed frame."""
 
     delivery_id: int
     received_ms: int
+    item_count: int
     source: str
     zone: str | None
-    body: bytes
+    dictionary_id: int
+    frame: bytes
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ DIALECTS: tuple[type[Dialect], ...] = (TwitterApiIo, V1)
 class Reader:
     """Reads deliveries of every source into batches. Holds decoders, so make one for each worker and keep it."""
 
-    def __init__(self) -> None:
+    def __init__(self, decompress: Callable[[bytes, int], bytes]) -> None:
+        self._decompress = decompress
         self._dialects = {dialect.name: dialect() for dialect in DIALECTS}
 
     def read(self, deliveries: Iterable[Delivery], routing: Routing) -> Batch:
@@ -95,18 +98,29 @@ class Reader:
             self._add(batch, delivery, routing)
         return batch
 
+    def refuse(self, delivery: Delivery, rejection: Rejection) -> Batch:
+        """Return a batch that sets a delivery aside, with all its items."""
+        batch = Batch()
+        self._refuse(batch, delivery, rejection)
+        batch.tallies[delivery.delivery_id] = Tally(delivery.item_count, dead_count=delivery.item_count)
+        return batch
+
     def _add(self, batch: Batch, delivery: Delivery, routing: Routing) -> None:
         dialect = self._dialects.get(delivery.source)
         if dialect is None:
-            rejection = Rejection("envelope", "unknown_source", f"no dialect reads {delivery.source!r}")
-            envelope = Envelope(items=(), rejection=rejection)
-        else:
-            envelope = dialect.split(delivery.body)
-        batch.tallies[delivery.delivery_id] = Tally(envelope.item_count)
-        if dialect is None or envelope.rejection is not None:
-            rejected = Item(observed_ms=delivery.received_ms, rejections=(envelope.rejection,) if envelope.rejection else ())
-            self._add_item(batch, delivery, rejected, 0, {})
+            detail = f"no dialect reads {delivery.source!r}"
+            self._refuse(batch, delivery, Rejection("envelope", "unknown_source", detail))
             return
+        try:
+            body = self._decompress(delivery.frame, delivery.dictionary_id)
+        except UnreadableFrameError as error:
+            self._refuse(batch, delivery, Rejection("envelope", "unreadable_frame", str(error)))
+            return
+        envelope = dialect.split(body)
+        if envelope.rejection is not None:
+            self._refuse(batch, delivery, envelope.rejection)
+            return
+        batch.tallies[delivery.delivery_id] = Tally(envelope.item_count)
         if not envelope.items:
             batch.tallies[delivery.delivery_id].control_count = envelope.item_count
             return
@@ -128,6 +142,11 @@ class Reader:
                 self._add_item(batch, delivery, item, index, {})
             else:
                 self._add_item(batch, delivery, item, index, zones)
+
+    def _refuse(self, batch: Batch, delivery: Delivery, rejection: Rejection) -> None:
+        """Add a delivery that cannot be read as a whole: it counts as one item."""
+        batch.tallies[delivery.delivery_id] = Tally(item_count=1)
+        self._add_item(batch, delivery, Item(observed_ms=delivery.received_ms, rejections=(rejection,)), 0, {})
 
     @staticmethod
     def _add_item(batch: Batch, delivery: Delivery, item: Item, index: int, zones: Zones) -> None:

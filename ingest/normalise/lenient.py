@@ -24,11 +24,16 @@ _MAX_BIGINT = (1 << 63) - 1
 
 REPLACEMENT = "\ufffd"
 
+_NUMBER = re.compile(r"\s*-?\d{1,20}\s*")
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class Unreadable(ValueError):
+class Unreadable(ValueError):  # noqa: N818 -- a verdict about bytes, not an error of the program
     """The bytes hold no JSON value that could be read. The message says why, for a person."""
+
+
+_TOO_DEEP = "the JSON is nested too deeply"
 
 
 class _Unfit:
@@ -38,21 +43,38 @@ class _Unfit:
 _UNFIT = _Unfit()
 
 
-def parse(raw: bytes) -> tuple[Any, bool]:
-    """Return the JSON value in ``raw`` with its texts cleaned, and whether there was anything to clean.
+def parse(raw: bytes) -> Any:
+    """Return the JSON value in ``raw``, its texts as they are; bytes that are not UTF-8 become U+FFFD.
 
-    Bytes that are not UTF-8 and halves of surrogate pairs become U+FFFD, NUL is left out: PostgreSQL stores neither.
     Raises ``Unreadable``.
     """
-    text = raw.decode("utf-8", "replace")
     try:
-        value = json.loads(text, strict=False)
-        cleaned = _cleaned(value)
+        return json.loads(raw.decode("utf-8-sig", "replace"), strict=False)
     except RecursionError:
-        raise Unreadable("the JSON is nested too deeply") from None
+        raise Unreadable(_TOO_DEEP) from None
     except ValueError as error:
         raise Unreadable(f"not JSON: {error}") from None
-    return cleaned, cleaned != value or text.encode("utf-8") != raw
+
+
+def parse_clean(raw: bytes) -> tuple[Any, bool]:
+    """Return the JSON value in ``raw`` with its texts cleaned, and whether there was anything to clean.
+
+    Halves of surrogate pairs become U+FFFD, NUL is left out: PostgreSQL stores neither. Raises ``Unreadable``.
+    """
+    value = parse(raw)
+    try:
+        cleaned = _cleaned(value)
+        return cleaned, cleaned != value or not _is_utf_8(raw)
+    except RecursionError:
+        raise Unreadable(_TOO_DEEP) from None
+
+
+def _is_utf_8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def clean(text: str) -> str:
@@ -71,8 +93,14 @@ def _cleaned(value: Any) -> Any:
 
 
 def bend(value: Any, shape: type[Shape]) -> Shape | None:
-    """Return ``value`` as ``shape``, leaving out what does not fit; ``None`` where a required field is missing."""
-    bent = _bend(value, shape)
+    """Return ``value`` as ``shape``, leaving out what does not fit; ``None`` where a required field is missing.
+
+    Raises ``Unreadable`` for a value that is nested deeper than the interpreter can follow.
+    """
+    try:
+        bent = _bend(value, shape)
+    except RecursionError:
+        raise Unreadable(_TOO_DEEP) from None
     return None if isinstance(bent, _Unfit) else typing.cast("Shape", bent)
 
 
@@ -87,7 +115,7 @@ def _bend(value: Any, shape: Any) -> Any:
     if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
         return _bend_struct(value, shape)
     if shape is msgspec.Raw:
-        return msgspec.Raw(msgspec.json.encode(value))
+        return msgspec.Raw(json.dumps(value).encode())
     return _SCALARS[shape](value)
 
 
@@ -125,7 +153,7 @@ def _bend_struct(value: Any, shape: type[msgspec.Struct]) -> Any:
 
 
 def _bend_int(value: Any) -> Any:
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and len(value) < 32:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -25,7 +25,25 @@ MAX_DEPTH = 8
 MAX_ENTITIES = 10_000
 """A long post holds 25,000 characters; ordinals are 16 bits wide."""
 
-_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1)}
+MAX_TEXT = 50_000
+"""Characters of a text that are kept: twice the longest post. PostgreSQL cannot index much more than a megabyte."""
+
+MAX_NAME = 500
+"""Characters of a name, language and the like: the longest real ones have 50. A btree entry ends at 2,704 bytes."""
+
+MAX_COUNT = 10**15
+"""Larger counts are garbage; sums of thousands of them still fit a bigint."""
+
+LAST_COUNTED_MS = timegm((2010, 11, 6, 0, 0, 0)) * 1000
+"""Ids without a clock were given until the first days of November 2010 (``core.end_tweet_id_of`` relies on it)."""
+
+_FIRST_MS, _LAST_MS = 0, timegm((9999, 1, 1, 0, 0, 0)) * 1000
+"""Times beyond these are garbage, and could not be written."""
+
+_MONTHS = {
+    "Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "May": 5, "Jun": 6,
+    "Jul": 7, "Aug": 8, "Sep": 9, "Oct": 10, "Nov": 11, "Dec": 12,
+}  # fmt: skip
 
 
 class _Rejected(Exception):  # noqa: N818 -- a verdict about a tweet, not an error of the program
@@ -42,7 +60,7 @@ def item_of(tweet: payload.Tweet, *, observed_ms: int | None, received_ms: int, 
     ``observed_ms`` is when the counters were true; without it (archives) that is the tweet's own time. It is capped
     at ``received_ms``. A tweet that cannot be kept becomes a rejection, its embedded originals are read all the same.
     """
-    walk = _Walk(observed_ms, received_ms, is_sanitised)
+    walk = _Walk(observed_ms, received_ms, is_sanitised=is_sanitised)
     walk.visit(tweet, depth=0)
     return Item(
         observed_ms=walk.observed_ms,
@@ -55,9 +73,9 @@ def item_of(tweet: payload.Tweet, *, observed_ms: int | None, received_ms: int, 
 class _Walk:
     """One pass over a tweet and what it embeds, collecting records."""
 
-    def __init__(self, observed_ms: int | None, received_ms: int, is_sanitised: bool) -> None:
+    def __init__(self, observed_ms: int | None, received_ms: int, *, is_sanitised: bool) -> None:
         self.observed_ms = received_ms if observed_ms is None else min(observed_ms, received_ms)
-        self._take_time_of_outer = observed_ms is None
+        self._is_observed_when_posted = observed_ms is None
         self._received_ms = received_ms
         self._is_sanitised = is_sanitised
         self.sightings: list[Sighting] = []
@@ -66,7 +84,7 @@ class _Walk:
 
     def visit(self, tweet: payload.Tweet, depth: int) -> None:
         try:
-            self._keep(tweet, depth)
+            self._keep(tweet)
         except _Rejected as rejected:
             stage = "embedded" if depth else "item"
             self.rejections.append(Rejection(stage, rejected.reason, rejected.detail, rejected.tweet_id))
@@ -74,25 +92,27 @@ class _Walk:
             if original is not None and depth < MAX_DEPTH:
                 self.visit(original, depth + 1)
 
-    def _keep(self, tweet: payload.Tweet, depth: int) -> None:
+    def _keep(self, tweet: payload.Tweet) -> None:
         tweet_id = _required_id(tweet.id, "implausible_id", "the tweet's id")
         created_ms = _created_ms(tweet_id, tweet.created_at, self._received_ms)
-        if depth == 0 and self._take_time_of_outer:
+        if self._is_observed_when_posted:
             self.observed_ms = min(created_ms, self._received_ms)
+            self._is_observed_when_posted = False
         if tweet.author is None:
             raise _Rejected("missing_author", "the tweet has no author", tweet_id)
         profile = profile_of(tweet.author, tweet_id)
         self.profiles.append(profile)
         self.sightings.append(
             Sighting(
-                tweet=_content(tweet, tweet_id, profile.twitter_user_id, created_ms, self._is_sanitised),
+                tweet=_content(tweet, tweet_id, profile.twitter_user_id, created_ms, is_sanitised=self._is_sanitised),
                 counters=UNKNOWN if tweet.retweeted_tweet is not None else _counters(tweet),
             )
         )
 
 
-def _content(tweet: payload.Tweet, tweet_id: int, author_id: int, created_ms: int, is_sanitised: bool) -> Tweet:
-    shown = tweet.retweeted_tweet or tweet
+def _content(tweet: payload.Tweet, tweet_id: int, author_id: int, created_ms: int, *, is_sanitised: bool) -> Tweet:
+    original = tweet.retweeted_tweet
+    shown = original if original is not None and original.text else tweet
     entities = _entities(shown.entities)
     kinds = {entity.entity_type for entity in entities}
     reply_to = _optional_id(tweet.in_reply_to_id)
@@ -111,11 +131,11 @@ def _content(tweet: payload.Tweet, tweet_id: int, author_id: int, created_ms: in
         has_hashtags="hashtag" in kinds,
         has_mentions="mention" in kinds,
         is_reply=is_reply,
-        is_sanitised=is_sanitised,
-        text=shown.text,
-        lang=shown.lang or None,
-        source=tweet.source or None,
-        in_reply_to_username=tweet.in_reply_to_username or None,
+        is_sanitised=is_sanitised or len(shown.text) > MAX_TEXT,
+        text=shown.text[:MAX_TEXT],
+        lang=_name(shown.lang),
+        source=_name(tweet.source),
+        in_reply_to_username=_name(tweet.in_reply_to_username),
         entities=entities,
     )
 
@@ -137,21 +157,26 @@ def profile_of(user: payload.User, tweet_id: int | None = None) -> Profile:
         can_dm=user.can_dm,
         possibly_sensitive=user.possibly_sensitive,
         is_protected=user.is_protected,
-        username=user.user_name or None,
-        name=user.name,
+        username=_name(user.user_name),
+        name=None if user.name is None else user.name[:MAX_NAME],
         profile_picture_url=user.profile_picture or None,
         cover_picture_url=user.cover_picture or None,
-        description=biography or None,
-        location=user.location or None,
-        verified_type=user.verified_type or None,
-        automated_by=user.automated_by or None,
+        description=biography[:MAX_TEXT] if biography else None,
+        location=_name(user.location),
+        verified_type=_name(user.verified_type),
+        automated_by=_name(user.automated_by),
         profile_url=user.url or None,
     )
 
 
 def count(value: int | None) -> int | None:
     """Return a count, or ``None`` for what cannot be one: real streams hold negative friend counts."""
-    return value if value is not None and 0 <= value <= snowflake.MAX_ID else None
+    return value if value is not None and 0 <= value <= MAX_COUNT else None
+
+
+def _name(text: str | None) -> str | None:
+    """Return a short text, cut where it is absurdly long; ``None`` for an empty one."""
+    return text[:MAX_NAME] if text else None
 
 
 def _counters(tweet: payload.Tweet) -> Counters:
@@ -212,36 +237,46 @@ def _created_ms(tweet_id: int, created_at: str | None, received_ms: int) -> int:
     """Return when a tweet was posted: by its id, which must agree with ``created_at``; by the latter for old ids."""
     stated_ms = _parse_time(created_at)
     if not snowflake.has_time(tweet_id):
-        if stated_ms is None:
-            raise _Rejected("implausible_id", f"the id {tweet_id} holds no time and created_at is {created_at!r}", tweet_id)
+        if stated_ms is None or stated_ms >= LAST_COUNTED_MS:
+            raise _Rejected(
+                "implausible_id",
+                f"the id {tweet_id} holds no time, as those before November 2010; created_at is {_excerpt(created_at)}",
+                tweet_id,
+            )
         return stated_ms
     id_ms = snowflake.unix_ms(tweet_id)
     if id_ms > received_ms + FUTURE_TOLERANCE_MS:
-        raise _Rejected(
-            "implausible_id",
-            f"the id {tweet_id} says {snowflake.from_unix_ms(id_ms):%Y-%m-%d %H:%M:%S}Z, which is after its receipt",
-            tweet_id,
-        )
+        raise _Rejected("implausible_id", f"{_told(tweet_id)}, which is after its receipt", tweet_id)
     if stated_ms is not None and abs(stated_ms // 1000 - id_ms // 1000) > CLOCK_TOLERANCE_SECONDS:
-        raise _Rejected(
-            "implausible_id",
-            f"the id {tweet_id} says {snowflake.from_unix_ms(id_ms):%Y-%m-%d %H:%M:%S}Z, created_at says {created_at!r}",
-            tweet_id,
-        )
+        raise _Rejected("implausible_id", f"{_told(tweet_id)}, created_at says {_excerpt(created_at)}", tweet_id)
     return id_ms
 
 
+def _told(tweet_id: int) -> str:
+    return f"the id {tweet_id} says {snowflake.at(tweet_id):%Y-%m-%d %H:%M:%S}Z"
+
+
+def _excerpt(text: str | None) -> str:
+    return repr(text if text is None else text[:64])
+
+
 def _parse_time(text: str | None) -> int | None:
-    """Return Unix milliseconds of ``Thu Aug 14 07:37:46 +0000 2025`` or of an ISO 8601 time; ``None`` for anything else."""
+    """Return Unix milliseconds of ``Thu Aug 14 07:37:46 +0000 2025`` or of an ISO 8601 time; else ``None``."""
     if not text:
         return None
     try:
-        if len(text) == 30 and text[20:25] == "+0000":
-            clock = (int(text[11:13]), int(text[14:16]), int(text[17:19]))
-            return timegm((int(text[26:30]), _MONTHS[text[4:7]], int(text[8:10]), *clock)) * 1000
-        moment = datetime.fromisoformat(text) if text[:4].isdecimal() else datetime.strptime(text, "%a %b %d %H:%M:%S %z %Y")
+        milliseconds = _unix_ms(text)
     except (ValueError, KeyError, OverflowError):
         return None
+    return milliseconds if _FIRST_MS <= milliseconds < _LAST_MS else None
+
+
+def _unix_ms(text: str) -> int:
+    if len(text) == 30 and text[20:25] == "+0000":
+        clock = (int(text[11:13]), int(text[14:16]), int(text[17:19]))
+        return timegm((int(text[26:30]), _MONTHS[text[4:7]], int(text[8:10]), *clock)) * 1000
+    is_iso = text[:4].isdecimal()
+    moment = datetime.fromisoformat(text) if is_iso else datetime.strptime(text, "%a %b %d %H:%M:%S %z %Y")
     return snowflake.to_unix_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
@@ -256,7 +291,7 @@ def _optional_id(text: str | None) -> int | None:
 def _required_id(text: str, reason: str, what: str, tweet_id: int | None = None) -> int:
     number = _optional_id(text)
     if number is None:
-        raise _Rejected(reason, f"{what} is {text[:64]!r}, which is no id", tweet_id)
+        raise _Rejected(reason, f"{what} is {_excerpt(text)}, which is no id", tweet_id)
     return number
 
 

@@ -125,3 +125,7 @@ class Tweet(Struct, rename=_provider_name):
     extended_entities: ExtendedEntities | None = None
     quoted_tweet: Tweet | None = None
     retweeted_tweet: Tweet | None = None
+
+
+COUNTS = tuple(field for field in Tweet.__struct_fields__ if field.endswith("_count"))
+"""The counters of a tweet."""

@@ -1,6 +1,6 @@
 """What normalising an item yields: typed records, one kind for each table of ``core``.
 
-Belongs here: the records, their order of fields (which is the order of the columns they are copied into) and their hash.
+Belongs here: the records, their order of fields (that of the columns they are copied into) and their hash.
 Does not belong here: where they come from, how they are written.
 
 Times are Unix milliseconds here; they become timestamps where they are written.
@@ -98,7 +98,7 @@ class ComplianceEvent(Struct, frozen=True):
 class Rejection(Struct, frozen=True):
     """Why an item, or a tweet embedded in it, could not be normalised.
 
-    ``stage`` is ``envelope``, ``item`` or ``embedded``; only the first two make the item a dead letter, the last keeps it.
+    ``stage`` is ``envelope``, ``item`` or ``embedded``; only the first two make the item a dead letter.
     """
 
     stage: str

@@ -20,9 +20,10 @@ import psycopg
 from psycopg import errors
 
 from database import named_sql, snowflake
-from database.codec import Codec
+from database.codec import Codec, UnknownDictionaryError
 from ingest.normalise.batch import Batch
 from ingest.normalise.deliveries import Delivery, Reader, Routing, Rule
+from ingest.normalise.records import Rejection
 from ingest.normalise.write import Written, prepare, write
 
 ITEMS_PER_BATCH = 4_000
@@ -37,6 +38,11 @@ POLL_SECONDS = 2.0
 """How long a wait for a notification lasts before the queue is looked at anyway."""
 
 RETRIES = 5
+
+UNWRITABLE = (psycopg.DataError, errors.ProgramLimitExceeded, ValueError, ArithmeticError, RecursionError)
+"""What a value can cause, however well everything is checked before. Anything else is not about the data."""
+
+MAX_DETAIL = 500
 
 Result = TypeVar("Result")
 
@@ -81,8 +87,10 @@ class Worker:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
-        self._reader = Reader()
-        self._codec = Codec(dict(connection.execute(_SQL["dictionaries"]).fetchall()), current=0)
+        self._codec = self._load_codec()
+        self._reader = Reader(self._decompress)
+        self._deliveries_at_once = DELIVERIES_PER_BATCH
+        self._deliveries_claimed = 0
         self.progress = Progress()
         prepare(connection)
 
@@ -105,12 +113,28 @@ class Worker:
         return self.progress
 
     def run_batch(self) -> bool:
-        """Claim one batch and write it, in one transaction; return whether there was anything to claim."""
-        return self._retrying(self._claim_batch)
+        """Claim one batch and write it, in one transaction; return whether there was anything to claim.
+
+        What PostgreSQL refuses is tried again in halves, until the delivery is found that cannot be written.
+        """
+        try:
+            was_there_any = self._retrying(self._claim_batch)
+        except UNWRITABLE:
+            self._deliveries_at_once = max(1, self._deliveries_claimed // 2)
+            return True
+        self._deliveries_at_once = min(2 * self._deliveries_at_once, DELIVERIES_PER_BATCH)
+        return was_there_any
 
     def reprocess(self, delivery_ids: list[int]) -> Written:
-        """Read deliveries again and let what is read now count (after a change of the parser, or of zones and rules)."""
-        return self._retrying(lambda: self._reprocess(delivery_ids))
+        """Read deliveries again and let what is read now count, after a change of the parser, of zones or of rules.
+
+        One transaction, unless PostgreSQL refuses it: then one for each half, and so on.
+        """
+        try:
+            return self._retrying(lambda: self._reprocess(delivery_ids))
+        except UNWRITABLE:
+            middle = len(delivery_ids) // 2
+            return self.reprocess(delivery_ids[:middle]) + self.reprocess(delivery_ids[middle:])
 
     def _reprocess(self, delivery_ids: list[int]) -> Written:
         with self._connection.transaction():
@@ -119,10 +143,11 @@ class Worker:
             return written
 
     def _claim_batch(self) -> bool:
-        bounds = {"deliveries": DELIVERIES_PER_BATCH, "items": ITEMS_PER_BATCH, "bytes": BYTES_PER_BATCH}
+        bounds = {"deliveries": self._deliveries_at_once, "items": ITEMS_PER_BATCH, "bytes": BYTES_PER_BATCH}
         started = time.perf_counter()
         with self._connection.transaction():
             deliveries = self._fetch("claim", bounds)
+            self._deliveries_claimed = len(deliveries)
             if not deliveries:
                 return False
             written, batch = self._process(deliveries, authoritative=False)
@@ -131,8 +156,28 @@ class Worker:
         return True
 
     def _process(self, deliveries: list[Delivery], *, authoritative: bool) -> tuple[Written, Batch]:
-        batch = self._reader.read(deliveries, self._routing())
-        return write(self._connection, batch, authoritative=authoritative), batch
+        """Read and write deliveries. A single one that cannot be written is set aside: it must not stop the others."""
+        try:
+            with self._connection.transaction():
+                batch = self._reader.read(deliveries, self._routing())
+                return write(self._connection, batch, authoritative=authoritative), batch
+        except UNWRITABLE as error:
+            if len(deliveries) > 1:
+                raise
+            rejection = Rejection("envelope", "unwritable", f"{type(error).__name__}: {error}"[:MAX_DETAIL])
+            batch = self._reader.refuse(deliveries[0], rejection)
+            return write(self._connection, batch), batch
+
+    def _load_codec(self) -> Codec:
+        return Codec(dict(self._connection.execute(_SQL["dictionaries"]).fetchall()))
+
+    def _decompress(self, frame: bytes, dictionary_id: int) -> bytes:
+        try:
+            return self._codec.decompress(frame, dictionary_id)
+        except UnknownDictionaryError:
+            # The service may have begun to use a dictionary that was trained after this worker started.
+            self._codec = self._load_codec()
+            return self._codec.decompress(frame, dictionary_id)
 
     def _fetch(self, statement: str, parameters: dict[str, Any]) -> list[Delivery]:
         rows = self._connection.execute(_SQL[statement], parameters, binary=True)
@@ -140,11 +185,13 @@ class Worker:
             Delivery(
                 delivery_id=delivery_id,
                 received_ms=snowflake.to_unix_ms(received_at),
+                item_count=item_count,
                 source=source,
                 zone=zone,
-                body=self._codec.decompress(body, dictionary_id),
+                dictionary_id=dictionary_id,
+                frame=frame,
             )
-            for delivery_id, received_at, source, zone, dictionary_id, body in rows
+            for delivery_id, received_at, item_count, source, zone, dictionary_id, frame in rows
         ]
 
     def _routing(self) -> Routing:

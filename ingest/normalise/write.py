@@ -85,6 +85,8 @@ def write(connection: psycopg.Connection[Any], batch: Batch, *, authoritative: b
         if rewritten_tweets:
             cursor.execute(_SQL["delete_rewritten_entities"])
         cursor.execute(_SQL["insert_entities"])
+        if authoritative:
+            cursor.execute(_SQL["delete_withdrawn_history"])
         cursor.execute(_SQL["insert_history"], parameters)
         cursor.execute(_SQL["update_newer_metrics"], parameters)
         changed_metrics = cursor.rowcount

@@ -21,10 +21,10 @@ def read_leniently(
     ``tweet_of`` turns a cleaned JSON value into a tweet, or ``None`` where it has no id or no text.
     """
     try:
-        value, is_sanitised = lenient.parse(item)
+        value, is_sanitised = lenient.parse_clean(item)
+        tweet = tweet_of(value)
     except lenient.Unreadable as error:
         return _rejected("unreadable_item", str(error), received_ms)
-    tweet = tweet_of(value)
     if tweet is None:
         detail = "an object without an id or a text" if isinstance(value, dict) else f"a {type(value).__name__}"
         return _rejected("not_a_tweet", f"the item is {detail}", received_ms)

@@ -28,6 +28,7 @@ class Envelope(Struct, frozen=True):
 
     @property
     def item_count(self) -> int:
+        """How many items the delivery counts as; one that holds none is a message of its own."""
         return len(self.items) or 1
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from database import snowflake
 from ingest.normalise import lenient, mapping, payload
 from ingest.normalise.dialects.fallback import read_leniently
 from ingest.normalise.dialects.protocol import Envelope
@@ -46,7 +47,7 @@ class TwitterApiIo:
             delivery = self._decode_delivery(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             try:
-                delivery = _bend_delivery(lenient.parse(body)[0])
+                delivery = _bend_delivery(lenient.parse(body))
             except lenient.Unreadable as error:
                 return Envelope(items=(), rejection=Rejection("envelope", "unreadable_body", str(error)))
         if delivery.event_type in CONTROL_EVENTS:
@@ -56,7 +57,7 @@ class TwitterApiIo:
             return Envelope(items=(), rejection=Rejection("envelope", "unknown_event", detail))
         return Envelope(
             items=tuple(bytes(tweet) for tweet in delivery.tweets),
-            observed_ms=delivery.timestamp if delivery.timestamp and delivery.timestamp > 0 else None,
+            observed_ms=delivery.timestamp if delivery.timestamp and delivery.timestamp > snowflake.EPOCH_MS else None,
             rule_id=delivery.rule_id or None,
             rule_tag=delivery.rule_tag or None,
         )
@@ -81,7 +82,11 @@ class TwitterApiIo:
 
 
 def _tweet(value: Any) -> payload.Tweet | None:
-    return lenient.bend(value, payload.Tweet)
+    tweet = lenient.bend(value, payload.Tweet)
+    if tweet is not None and tweet.retweeted_tweet is None and value.get("retweeted_tweet"):
+        # A retweet whose original cannot be read (a mere id has been reported): its counts are copies all the same.
+        return msgspec.structs.replace(tweet, **dict.fromkeys(payload.COUNTS))
+    return tweet
 
 
 def _bend_delivery(value: Any) -> _Delivery:

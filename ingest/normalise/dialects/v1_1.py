@@ -21,13 +21,14 @@ from ingest.normalise.dialects.fallback import read_leniently
 from ingest.normalise.dialects.protocol import Envelope
 from ingest.normalise.records import ComplianceEvent, Item
 
-NOTICES = frozenset(
-    "delete scrub_geo limit status_withheld user_withheld disconnect warning friends friends_str event "
-    "user_delete user_undelete user_protect user_unprotect user_suspend user_unsuspend control".split()
-)
+NOTICES = frozenset({
+    "delete", "scrub_geo", "limit", "status_withheld", "user_withheld", "disconnect", "warning", "friends",
+    "friends_str", "event", "user_delete", "user_undelete", "user_protect", "user_unprotect", "user_suspend",
+    "user_unsuspend", "control",
+})  # fmt: skip
 """The keys that messages other than tweets begin with."""
 
-_LINK_TEXT = re.compile(r"<[^>]*>")
+_LINK_TEXT = re.compile(r"<[^<>]*>")
 
 
 class _User(Struct):
@@ -108,7 +109,7 @@ class V1:
         """Return the lines of a body that are not blank."""
         return Envelope(items=tuple(line for line in (raw.strip() for raw in body.split(b"\n")) if line))
 
-    def read(self, item: bytes, envelope: Envelope, received_ms: int) -> Item:
+    def read(self, item: bytes, envelope: Envelope, received_ms: int) -> Item:  # noqa: ARG002
         """Return the records of a line. The counters were true when the delivered tweet was posted."""
         if b"\\u0000" not in item:
             try:
@@ -124,11 +125,11 @@ class V1:
     def _read_other(self, item: bytes, received_ms: int) -> Item:
         """Return what a line holds that is no ordinary tweet: a notice, a broken tweet, noise."""
         try:
-            value, _ = lenient.parse(item)
+            value = lenient.parse(item)
+            if isinstance(value, dict) and value and next(iter(value)) in NOTICES:
+                return _noticed(lenient.bend(value, _Notice), received_ms)
         except lenient.Unreadable:
-            value = None
-        if isinstance(value, dict) and value and next(iter(value)) in NOTICES:
-            return _noticed(lenient.bend(value, _Notice), received_ms)
+            pass
         return read_leniently(item, _bent_tweet, observed_ms=None, received_ms=received_ms)
 
 

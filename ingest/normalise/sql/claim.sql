@@ -34,6 +34,7 @@ claimed as (
 select
     deliveries.delivery_id,
     deliveries.received_at,
+    deliveries.item_count,
     deliveries.source,
     deliveries.zone,
     deliveries.dictionary_id,
@@ -46,6 +47,7 @@ order by deliveries.delivery_id;
 select
     deliveries.delivery_id,
     deliveries.received_at,
+    deliveries.item_count,
     deliveries.source,
     deliveries.zone,
     deliveries.dictionary_id,

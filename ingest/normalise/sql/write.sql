@@ -218,6 +218,18 @@ where
     is distinct from
     (excluded.retweet_count, excluded.reply_count, excluded.like_count, excluded.quote_count, excluded.view_count, excluded.bookmark_count);
 
+-- What a changed parser no longer reads from an observation was never observed.
+-- name: delete_withdrawn_history
+delete from core.twitter_engagement_history as history
+using batch_tweets as batch
+where
+    history.tweet_id = batch.tweet_id
+    and history.snapshot_at = batch.observed_at
+    and not exists (
+        select from batch_history
+        where batch_history.tweet_id = batch.tweet_id and batch_history.snapshot_at = batch.observed_at
+    );
+
 -- Counters newer than all that was known: each known one replaces the one before.
 -- name: update_newer_metrics
 with updated as (
@@ -263,7 +275,7 @@ with latest as (
         (array_agg(history.bookmark_count order by history.snapshot_at desc) filter (where history.bookmark_count is not null))[1] as bookmark_count
     from batch_known as known
     inner join batch_tweets as batch on known.tweet_id = batch.tweet_id
-    inner join core.twitter_engagement_history as history on known.tweet_id = history.tweet_id
+    left join core.twitter_engagement_history as history on known.tweet_id = history.tweet_id
     where batch.first_counted_at <= known.observed_at or %(authoritative)s::boolean
     group by known.tweet_id, batch.observed_at, known.observed_at
 ),
@@ -351,7 +363,14 @@ insert into core.twitter_compliance_events as events (
 select batch.tweet_id, batch.event_type, batch.event_at, batch.received_at, batch.user_id, batch.delivery_id
 from batch_events as batch
 order by batch.tweet_id, batch.event_type, batch.event_at
-on conflict (tweet_id, event_type, event_at) do nothing;
+on conflict (tweet_id, event_type, event_at) do update
+set
+    received_at = least(events.received_at, excluded.received_at),
+    delivery_id = least(events.delivery_id, excluded.delivery_id),
+    user_id = greatest(events.user_id, excluded.user_id)
+where
+    events.delivery_id > excluded.delivery_id
+    or (events.user_id is null and excluded.user_id is not null);
 
 -- name: insert_letters
 insert into raw.dead_letters as letters (
@@ -381,6 +400,8 @@ where
     );
 
 -- A delivery that is read again finds its own links: what was no duplicate the first time is none now.
+-- A delivery that is read again keeps the credit for what it brought the first time: its items are no duplicates of
+-- themselves.
 -- name: account
 insert into ops.delivery_accounting as accounting (
     delivery_id, item_count, normalised_count, duplicate_count, control_count, dead_count, parser_version
@@ -393,25 +414,36 @@ on conflict (delivery_id) do update
 set
     normalised_at = clock_timestamp(),
     item_count = excluded.item_count,
-    normalised_count = greatest(0, excluded.normalised_count + excluded.duplicate_count - accounting.duplicate_count),
-    duplicate_count = least(accounting.duplicate_count, excluded.normalised_count + excluded.duplicate_count),
+    normalised_count = least(
+        accounting.normalised_count + excluded.normalised_count, excluded.normalised_count + excluded.duplicate_count
+    ),
+    duplicate_count = greatest(excluded.duplicate_count - accounting.normalised_count, 0),
     control_count = excluded.control_count,
     dead_count = excluded.dead_count,
     parser_version = excluded.parser_version;
 
 -- name: note_rule_triggers
-update core.twitter_rules as rules
-set last_triggered_at = triggered.received_at
-from (
+with triggered as (
     select
         rule_id,
         max(batch.first_matched_at) as received_at
     from batch_links as batch, unnest(batch.rule_ids) as rule_id
     group by rule_id
-) as triggered
-where
-    rules.id = triggered.rule_id
-    and (rules.last_triggered_at is null or rules.last_triggered_at < triggered.received_at);
+),
+
+locked as (
+    select rules.id, triggered.received_at
+    from triggered
+    inner join core.twitter_rules as rules on triggered.rule_id = rules.id
+    where rules.last_triggered_at is null or rules.last_triggered_at < triggered.received_at
+    order by rules.id
+    for no key update of rules
+)
+
+update core.twitter_rules as rules
+set last_triggered_at = locked.received_at
+from locked
+where rules.id = locked.id;
 
 -- Profiles are locked last and for the shortest time: the busiest accounts are in every worker's batch.
 -- name: lock_known_profiles
