@@ -7,7 +7,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -141,11 +141,29 @@ def stream_day(
     Raises WebhookError where the webhook does not take the test message.
     """
     day = SyntheticDay(seed, start_ms, hours, tweets, habits=habits)
-    return asyncio.run(_stream(day, Webhook(webhook_url, key), tweets, progress, tweets_per_second))
+    return post_all(
+        Webhook(webhook_url, key), day, expected=tweets, progress=progress, tweets_per_second=tweets_per_second
+    )
 
 
-async def _stream(
-    day: SyntheticDay, webhook: Webhook, expected: int, progress: Progress | None, rate: float | None
+def post_all(
+    webhook: Webhook,
+    envelopes: Iterable[Envelope],
+    *,
+    expected: int = 0,
+    progress: Progress | None = None,
+    tweets_per_second: float | None = None,
+) -> Summary:
+    """Post envelopes to a webhook as fast as it accepts them, or at a rate, and say what became of them.
+
+    A list of envelopes made beforehand leaves the processor to the receiver, as load tests want it. Raises WebhookError
+    where the webhook does not take the test message.
+    """
+    return asyncio.run(_post_all(webhook, envelopes, expected, progress, tweets_per_second))
+
+
+async def _post_all(
+    webhook: Webhook, envelopes: Iterable[Envelope], expected: int, progress: Progress | None, rate: float | None
 ) -> Summary:
     began = time.monotonic()
     counters, tally = PushCounters(), _Tally()
@@ -163,7 +181,7 @@ async def _stream(
         async with asyncio.TaskGroup() as group:
             for _ in range(POSTS_AT_ONCE):
                 group.create_task(work())
-            for envelope in day:
+            for envelope in envelopes:
                 tally.add(envelope)
                 await waiting.put(envelope)
                 await _keep_pace(tally.tweets, rate, began)

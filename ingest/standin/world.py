@@ -47,6 +47,9 @@ DELETED_SHARE = 0.03
 DAILY_SWING = 0.45
 # Strides through a minute's slots, in order of fame; both are prime, and no minute's size is a multiple of both.
 STRIDES = (7919, 7907)
+# Tweets kept at hand, about 2.5 kB each: a minute's, since several rules look at the same minute.
+FEWEST_REMEMBERED = 30_000
+MOST_REMEMBERED = 100_000
 WORD = re.compile(r"\w+")
 SOURCES = ("Twitter for iPhone", "Twitter for Android", "Twitter Web App", "", "Kelmora Poster")
 TOPIC_WEIGHT = sum(topic.weight for topic in TOPICS) + NO_TOPIC_WEIGHT
@@ -97,7 +100,8 @@ class World:
         self.people = People(seed, self.config.authors)
         self._per_minute = self.config.tweets_per_hour / 60
         # The tweet in a slot (minute, position); made anew when forgotten, always the same.
-        self.slot = lru_cache(maxsize=30_000)(self._make)
+        remembered = min(max(FEWEST_REMEMBERED, int(self._per_minute)), MOST_REMEMBERED)
+        self.slot = lru_cache(maxsize=remembered)(self._make)
         self.slots_in = lru_cache(maxsize=100_000)(self._slots_in)
 
     # Which tweets there are.

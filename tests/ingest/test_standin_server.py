@@ -29,7 +29,7 @@ from ingest.standin.provider import Provider
 from ingest.standin.push import Webhook, WebhookError
 from ingest.standin.server import build_app
 from ingest.standin.settings import StandinSettings
-from ingest.standin.stream import SyntheticDay, _stream, stream_day
+from ingest.standin.stream import SyntheticDay, post_all, stream_day
 from ingest.standin.world import Tweet
 
 SEED = 5
@@ -561,9 +561,17 @@ def test_a_webhook_that_refuses_or_does_not_answer_is_named() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         webhook = Webhook(f"http://127.0.0.1:{closed.getsockname()[1]}/hook", "k", retries=0)
-        day = SyntheticDay(SEED, NOW_MS, 1, 100)
         with pytest.raises(WebhookError, match="did not answer"):
-            asyncio.run(_stream(day, webhook, 100, None, None))
+            post_all(webhook, SyntheticDay(SEED, NOW_MS, 1, 100))
+
+
+def test_a_rate_is_kept() -> None:
+    made = list(SyntheticDay(SEED, NOW_MS, 1, 200))
+    tweets = sum(len(envelope.tweets) for envelope in made)
+    with served(Inbox().app()) as address:
+        summary = post_all(Webhook(f"{address}/hook", "k"), made, tweets_per_second=tweets)
+    assert summary.tweets_acknowledged == tweets
+    assert summary.seconds > 0.9
 
 
 def test_a_refused_delivery_is_not_tried_again() -> None:
