@@ -7,6 +7,7 @@
 import math
 from bisect import bisect_left
 from itertools import accumulate
+from random import Random
 
 # The snowflake epoch: 2010-11-04T01:42:54.657Z, from the published id generator.
 SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
@@ -42,6 +43,11 @@ def snowflake(created_at_ms: int, low_bits: int) -> int:
 def snowflake_ms(snowflake_id: int) -> int:
     """Return the Unix milliseconds at which a snowflake id was made."""
     return (snowflake_id >> LOW_BITS) + SNOWFLAKE_EPOCH_MS
+
+
+def dice(seed: int | str) -> Random:
+    """Return draws that a seed decides; nothing here is to be kept secret."""
+    return Random(seed)  # noqa: S311
 
 
 class Zipf:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from ingest.standin.chance import GATHER, LOW_MASK, SCATTER, Zipf, mix, normal, share, snowflake
+from ingest.standin.chance import GATHER, LOW_MASK, SCATTER, Zipf, dice, mix, normal, share, snowflake
 from ingest.standin.topics import DAY_MS, NO_TOPIC, NO_TOPIC_WEIGHT, TOPICS
 from ingest.standin.words import LANGUAGES, plain_words, vocabulary
 
@@ -212,7 +212,7 @@ class People:
         )
 
     def _make_author(self, index: int) -> Author:
-        rng = Random(mix(self.seed, 17, index))
+        rng = dice(mix(self.seed, 17, index))
         uniform = rng.random
         language = rng.choices(LANGUAGES, [known.weight for known in LANGUAGES])[0]
         words = vocabulary(language.code)

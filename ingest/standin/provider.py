@@ -62,7 +62,7 @@ class Provider:
         self.rules[identity] = rule
         return rule
 
-    def update_rule(self, identity: str, tag: str, value: str, interval_seconds: float, is_effect: bool) -> Rule:
+    def update_rule(self, identity: str, tag: str, value: str, interval_seconds: float, *, is_effect: bool) -> Rule:
         """Replace every field of a rule, or raise RuleError; an active rule that would stay as it is is an error."""
         before = self._rule(identity)
         self._check(tag, value, interval_seconds)

@@ -74,23 +74,23 @@ def _all_of(tokens: list[str]) -> tuple[Predicate, list[str]]:
 
 
 def _one(tokens: list[str]) -> tuple[Predicate, list[str]]:
-    token, rest = tokens[0], tokens[1:]
-    if token in ("(", "-("):
+    part, rest = tokens[0], tokens[1:]
+    if part in ("(", "-("):
         inner, rest = _any_of(rest)
         if not rest or rest[0] != ")":
             raise QueryError("the query opens a parenthesis and does not close it")
-        return (_negated(inner) if token == "-(" else inner), rest[1:]
-    if token.startswith("-") and len(token) > 1:
-        return _negated(_term(token[1:])), rest
-    return _term(token), rest
+        return (_negated(inner) if part == "-(" else inner), rest[1:]
+    if part.startswith("-") and len(part) > 1:
+        return _negated(_term(part[1:])), rest
+    return _term(part), rest
 
 
 def _negated(predicate: Predicate) -> Predicate:
     return lambda tweet: not predicate(tweet)
 
 
-def _term(token: str) -> Predicate:
-    folded = token.casefold()
+def _term(part: str) -> Predicate:
+    folded = part.casefold()
     if folded.startswith('"'):
         phrase = folded.strip('"')
         return lambda tweet: phrase in tweet.text
@@ -102,11 +102,11 @@ def _term(token: str) -> Predicate:
         return lambda tweet: name in tweet.mentions
     operator, colon, value = folded.partition(":")
     if colon and value:
-        return _operator(operator, value, token)
+        return _operator(operator, value, part)
     return lambda tweet: folded in tweet.words
 
 
-def _operator(operator: str, value: str, token: str) -> Predicate:
+def _operator(operator: str, value: str, part: str) -> Predicate:
     if operator == "from":
         name = value.removeprefix("@")
         return lambda tweet: tweet.author == name
@@ -116,18 +116,18 @@ def _operator(operator: str, value: str, token: str) -> Predicate:
     if operator == "lang":
         return lambda tweet: tweet.lang == value
     if operator in ("since_time", "until_time"):
-        return _time_bound(operator, value, token)
+        return _time_bound(operator, value, part)
     if operator == "filter" and value in FILTERS:
         kind = FILTERS[value]
         return lambda tweet: tweet.kind == kind
     if operator == "filter" and value == "media":
         return lambda tweet: tweet.has_media
-    raise QueryError(f"the operator in {token!r} is not known here")
+    raise QueryError(f"the operator in {part!r} is not known here")
 
 
-def _time_bound(operator: str, value: str, token: str) -> Predicate:
+def _time_bound(operator: str, value: str, part: str) -> Predicate:
     if not value.isascii() or not value.isdigit():
-        raise QueryError(f"{token!r} needs a number of Unix seconds")
+        raise QueryError(f"{part!r} needs a number of Unix seconds")
     bound_ms = int(value) * 1000
     if operator == "since_time":
         return lambda tweet: tweet.created_at_ms >= bound_ms
@@ -138,13 +138,13 @@ def time_bounds_ms(query: str) -> tuple[int | None, int | None]:
     """Return the since_time and until_time that bound a query as a whole, in milliseconds, each None where absent."""
     depth = 0
     outside = []
-    for token in TOKEN.findall(query):
-        depth += token in ("(", "-(")
+    for part in TOKEN.findall(query):
+        depth += part in ("(", "-(")
         if depth == 0:
-            outside.append(token.casefold() if token != "OR" else token)
-        depth -= token == ")"
+            outside.append(part.casefold() if part != "OR" else part)
+        depth -= part == ")"
     if "OR" in outside:
         return None, None
-    pairs = [token.partition(":") for token in outside]
+    pairs = [part.partition(":") for part in outside]
     found = {name: int(value) * 1000 for name, _, value in pairs if value.isascii() and value.isdigit()}
     return found.get("since_time"), found.get("until_time")

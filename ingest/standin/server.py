@@ -165,7 +165,8 @@ async def _hold(provider: Provider) -> None:
     """Keep a caller waiting until the outage ends or it has been held long enough."""
     loop = asyncio.get_running_loop()
     until = loop.time() + provider.settings.hold_seconds
-    while provider.outage and loop.time() < until:
+    # The clock may be set at any time, so that there is no event to wait for.
+    while provider.outage and loop.time() < until:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
 
 
@@ -206,7 +207,7 @@ async def _update_rule(call: Call) -> Response:
     if is_effect not in (0, 1):
         raise BadRequestError("field is_effect must be 0 or 1", 422)
     call.provider.update_rule(
-        _text(body, "rule_id"), _text(body, "tag"), _text(body, "value"), _interval(body), is_effect == 1
+        _text(body, "rule_id"), _text(body, "tag"), _text(body, "value"), _interval(body), is_effect=is_effect == 1
     )
     return JSONResponse({"status": "success", "msg": "success"})
 
@@ -296,7 +297,7 @@ async def _last_tweets(call: Call) -> Response:
     more, cursor = _onwards(call, f"author {index}", found)
     return _raw(
         b'{"status":"success","code":0,"msg":"success","data":{"pin_tweet":null,"tweets":[%b]},%b}'
-        % (_shown(call, found.tweets), _paging(more, cursor))
+        % (_shown(call, found.tweets), _paging(cursor, more=more))
     )
 
 
@@ -311,7 +312,7 @@ async def _search(call: Call) -> Response:
     tweets = found.tweets
     if call.optional("queryType") == "Top":
         tweets = sorted(tweets, key=lambda tweet: -call.provider.world.counts_of(tweet, call.now_ms).like)
-    return _raw(b'{"tweets":[%b],%b}' % (_shown(call, tweets), _paging(more, cursor)))
+    return _raw(b'{"tweets":[%b],%b}' % (_shown(call, tweets), _paging(cursor, more=more)))
 
 
 def _is_id(text: str) -> bool:
@@ -356,7 +357,7 @@ def _onwards(call: Call, subject: str, found: Page) -> tuple[bool, str]:
             return True, ""
 
 
-def _paging(more: bool, cursor: str) -> bytes:
+def _paging(cursor: str, *, more: bool) -> bytes:
     return b'"has_next_page":%b,"next_cursor":%b' % (b"true" if more else b"false", msgspec.json.encode(cursor))
 
 

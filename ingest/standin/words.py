@@ -9,6 +9,8 @@ from random import Random
 
 import msgspec
 
+from ingest.standin.chance import dice
+
 VOCABULARY_SIZE = 900
 
 
@@ -126,7 +128,7 @@ LANGUAGE_BY_CODE = {language.code: language for language in LANGUAGES}
 def vocabulary(code: str) -> tuple[str, ...]:
     """Return the words of a language, the most frequent first: its glue words, then words made by rule."""
     language = LANGUAGE_BY_CODE[code]
-    rng = Random(f"vocabulary of {code}")
+    rng = dice(f"vocabulary of {code}")
     words = dict.fromkeys(language.glue)
     while len(words) < VOCABULARY_SIZE:
         words[_made_word(rng, language)] = None

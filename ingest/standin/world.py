@@ -19,7 +19,7 @@ from typing import Literal
 
 import msgspec
 
-from ingest.standin.chance import GATHER, LOW_MASK, SCATTER, mix, normal, snowflake, snowflake_ms
+from ingest.standin.chance import GATHER, LOW_MASK, SCATTER, dice, mix, normal, snowflake, snowflake_ms
 from ingest.standin.curves import DAY_MS, HOUR_MS, MINUTE_MS, NEVER_MS, Counts, Curve, counts
 from ingest.standin.people import AuthorState, People
 from ingest.standin.query import Searchable
@@ -218,7 +218,7 @@ class World:
         return (index - mix(self.seed, 22, minute)) * pow(stride, -1, size) % size
 
     def _make(self, minute: int, index: int) -> Tweet:
-        rng = Random((self.seed << 64) | (minute << 24) | index)
+        rng = dice((self.seed << 64) | (minute << 24) | index)
         size = self.slots_in(minute)
         created_at_ms = minute * MINUTE_MS + int((index + rng.random()) * MINUTE_MS / size)
         tweet_id = snowflake(created_at_ms, index * SCATTER + self._scatter(minute))

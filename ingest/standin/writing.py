@@ -100,7 +100,7 @@ class _Text:
         self.mentions: list[Mention] = []
         self.links: list[Link] = []
 
-    def add(self, piece: str, glue: bool = False) -> int:
+    def add(self, piece: str, *, glue: bool = False) -> int:
         """Append a piece, after a space unless both neighbours may touch, and return where it starts."""
         if not (self.glued and (glue or not self.parts)):
             self.parts.append(" ")
@@ -168,7 +168,7 @@ def write(rng: Random, plan: Plan) -> Written:
     specials += [(uniform(), 2, who) for who in plan.mentioned]
     specials += [(0.5 + 0.5 * uniform(), 3, None) for _ in range(plan.link_count)]
     specials.sort(key=lambda special: special[0])
-    _strew(rng, text, words, specials, not has_spaces)
+    _strew(rng, text, words, specials, glue=not has_spaces)
     media = _attach(rng, text, plan) if plan.media else ()
     end = media[0].start - 1 if media and media[0].start else text.length
     return Written(
@@ -195,7 +195,7 @@ def _drawn_words(rng: Random, plan: Plan) -> list[str]:
 
 
 def _strew(
-    rng: Random, text: _Text, words: Sequence[str], specials: list[tuple[float, int, object]], glue: bool
+    rng: Random, text: _Text, words: Sequence[str], specials: list[tuple[float, int, object]], *, glue: bool
 ) -> None:
     waiting = 0
     total = len(words) + 1
@@ -203,7 +203,7 @@ def _strew(
         while waiting < len(specials) and specials[waiting][0] * total <= number:
             _special(rng, text, specials[waiting])
             waiting += 1
-        text.add(word, glue)
+        text.add(word, glue=glue)
     for special in specials[waiting:]:
         _special(rng, text, special)
 

@@ -421,7 +421,7 @@ def run_until(pusher: LivePusher, condition: Callable[[], bool]) -> None:
     async def run() -> None:
         running = asyncio.create_task(pusher.run())
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not condition():
+            while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -556,7 +556,7 @@ def test_a_synthetic_day_is_streamed_whole_and_accounted_for() -> None:
 
 
 def test_a_webhook_that_refuses_or_does_not_answer_is_named() -> None:
-    with served(Inbox(401).app()) as address, pytest.raises(WebhookError, match="refused .* HTTP 401"):
+    with served(Inbox(401).app()) as address, pytest.raises(WebhookError, match=r"refused .* HTTP 401"):
         stream_day(f"{address}/hook", "k", seed=SEED, start_ms=NOW_MS, hours=1, tweets=100)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

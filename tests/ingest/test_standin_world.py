@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,7 @@ def test_another_seed_is_another_world() -> None:
 def test_an_hour_read_in_slices_equals_the_hour(cuts: list[int]) -> None:
     edges = sorted({0, HOUR_MS, *cuts})
     slices = [
-        tweet
-        for since, until in zip(edges, edges[1:], strict=False)
-        for tweet in the_world().between(START_MS + since, START_MS + until)
+        tweet for since, until in pairwise(edges) for tweet in the_world().between(START_MS + since, START_MS + until)
     ]
     assert slices == list(an_hour())
 
@@ -271,7 +270,7 @@ def test_counts_grow_unless_they_are_purged_or_wobble(data: st.DataObject) -> No
     series = [the_world().counts_of(tweet, tweet.created_at_ms + age) for age in ages]
     original = the_world().original(tweet) if tweet.kind == "retweet" else tweet
     assert original is not None
-    for before, after in zip(series, series[1:], strict=False):
+    for before, after in pairwise(series):
         assert after.reply >= before.reply
         assert after.quote >= before.quote
         if original.curve.purge_age_ms == NEVER_MS:
