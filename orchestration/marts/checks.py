@@ -55,6 +55,6 @@ def _description(found: Verification) -> str:
         return f"{found.checked_bucket_count} buckets equal their recount."
     return (
         f"{found.drifted_bucket_count} of {found.checked_bucket_count} buckets differ from their recount. They are "
-        "back on the ledger and the next run of this job rebuilds them; if they differ again, a writer changes core without "
-        "leaving marks (look for `ledger.marks = explicit` and for writes straight into a partition)."
+        "back on the ledger and the next run of this job rebuilds them; if they differ again, a writer changes core "
+        "without leaving marks (look for `ledger.marks = explicit` and for writes straight into a partition)."
     )

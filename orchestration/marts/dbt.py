@@ -1,13 +1,11 @@
-"""How dbt is run: where the project lies, which database it gets, and what each invocation is spared.
+"""How dbt is run, and what each invocation is spared.
 
-Belongs here: the dbt project, its manifest, the dbt resource.
-Does not belong here: what the models look like in Dagster (``translator.py``), when they run (``jobs.py``).
+Belongs here: the dbt resource.
+Does not belong here: the project (``project.py``), what its models look like in Dagster (``translator.py``).
 """
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,17 +16,10 @@ from typing import Any
 
 from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
 from packaging.version import Version, parse
-from psycopg.conninfo import conninfo_to_dict
 
 from database.connections import role_url
-from database.errors import DatabaseUnavailableError
-from database.locking import exclusively
 from database.settings import DatabaseSettings
-
-PROJECT_DIR = Path(__file__).parents[2] / "dbt_project"
-MANIFEST = PROJECT_DIR / "target" / "manifest.json"
-PARTIAL_PARSE = PROJECT_DIR / "target" / "partial_parse.msgpack"
-EXECUTABLE = Path(sys.executable).with_name("dbt")
+from orchestration.marts.project import EXECUTABLE, PARTIAL_PARSE, PROJECT_DIR, ensure_manifest, environment
 
 
 class FastDbt(DbtCliResource):
@@ -54,7 +45,7 @@ class FastDbt(DbtCliResource):
         """
         with tempfile.TemporaryDirectory(prefix="dbt-") as directory:
             target = Path(directory)
-            with _environment(environment(role_url(DatabaseSettings(), "pipeline"))):
+            with _lent(environment(role_url(DatabaseSettings(), "pipeline"))):
                 invocation = self.cli(args, target_path=target, **arguments)
             yield invocation
             _keep_parse(target / PARTIAL_PARSE.name)
@@ -75,66 +66,6 @@ def resource(dbt_project: DbtProject) -> FastDbt:
     )
 
 
-def environment(url: str) -> dict[str, str]:
-    """Return the variables with which ``profiles.yml`` connects to ``url``."""
-    given = conninfo_to_dict(url)
-    names = {
-        "DBT_HOST": "host",
-        "DBT_PORT": "port",
-        "DBT_USER": "user",
-        "DBT_PASSWORD": "password",
-        "DBT_DBNAME": "dbname",
-        "DBT_SSLMODE": "sslmode",
-    }
-    return {name: str(given[key]) for name, key in names.items() if given.get(key) is not None}
-
-
-def ensure_manifest() -> None:
-    """Parse the dbt project if its manifest is missing or older than a file of the project; one process at a time.
-
-    Works without a database: dbt connects to nothing while it parses.
-    """
-    MANIFEST.parent.mkdir(parents=True, exist_ok=True)
-    with exclusively(MANIFEST.parent / "parse.lock"):
-        if _is_stale():
-            _parse()
-
-
-def _is_stale() -> bool:
-    if not MANIFEST.exists():
-        return True
-    written = MANIFEST.stat().st_mtime
-    return any(path.stat().st_mtime > written for path in _sources())
-
-
-def _sources() -> Iterator[Path]:
-    yield from PROJECT_DIR.glob("*.yml")
-    for folder in ("models", "macros", "tests"):
-        yield from (PROJECT_DIR / folder).rglob("*")
-
-
-def _parse() -> None:
-    result = subprocess.run(
-        [EXECUTABLE, "--quiet", "parse", "--project-dir", PROJECT_DIR, "--profiles-dir", PROJECT_DIR],
-        env={**os.environ, **_connection_if_known(), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode != 0:
-        raise RuntimeError(f"the dbt project cannot be parsed:\n{result.stdout}{result.stderr}")
-    # dbt leaves a manifest alone whose content is the same.
-    MANIFEST.touch()
-
-
-def _connection_if_known() -> Mapping[str, str]:
-    """A parse with the connection of later runs spares the first of them a parse of its own."""
-    try:
-        return environment(role_url(DatabaseSettings(), "pipeline"))
-    except DatabaseUnavailableError:
-        return {}
-
-
 def _keep_parse(parsed: Path) -> None:
     """Put the parse of an invocation where the next one finds it, in one step."""
     if not parsed.exists():
@@ -147,7 +78,7 @@ def _keep_parse(parsed: Path) -> None:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def _lent(variables: Mapping[str, str]) -> Iterator[None]:
     """Lend ``variables`` to the child that is started meanwhile: the stock resource copies our environment to it."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
