@@ -6,12 +6,15 @@ Does not belong here: assertions.
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 from datetime import UTC, datetime
 from typing import Any
 
-from database import snowflake
 from hypothesis import strategies as st
+
+from database import snowflake
 
 RECEIVED = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 RECEIVED_MS = snowflake.to_unix_ms(RECEIVED)
@@ -164,22 +167,48 @@ json_values = st.recursive(
 """Any JSON value, and some that JSON has no room for but its parsers accept."""
 
 
-@st.composite
-def broken(draw: st.DrawFn, value: Any) -> Any:
-    """Return a copy of a JSON value with some of its parts dropped or replaced by parts of another type."""
-    if isinstance(value, dict):
-        changed = {key: draw(_maybe_broken(inner)) for key, inner in value.items() if draw(_mostly)}
-        return changed | {key: draw(json_values) for key in value if not draw(_mostly)}
-    if isinstance(value, list):
-        return [draw(_maybe_broken(inner)) for inner in value if draw(_mostly)]
-    return value if draw(_mostly) else draw(json_values)
+ODD_VALUES: list[Any] = [
+    None,
+    "",
+    0,
+    -1,
+    [0],
+    {},
+    [],
+    "\x00",
+    "\ud83d",
+    "0",
+    "true",
+    2**63,
+    2**64,
+    10**30,
+    1.5,
+    1e400,
+    True,
+    "x" * 5_000,
+]
 
 
-_mostly = st.integers(0, 15).map(bool)
+def break_some(value: Any, chance: random.Random, *, share: float) -> Any:
+    """Replace a share of what a JSON value holds, at any depth, by values of other fields or odd ones, or drop it."""
+    keys = list(value) if isinstance(value, dict) else range(len(value))
+    others = list(value.values()) if isinstance(value, dict) else list(value)
+    for key in keys:
+        if chance.random() < share:
+            value[key] = chance.choice([*ODD_VALUES, *others])
+        elif isinstance(value[key], dict | list):
+            break_some(value[key], chance, share=share)
+    if isinstance(value, dict) and chance.random() < share:
+        value.pop(chance.choice([*value, ""]), None)
+    return value
 
 
-def _maybe_broken(value: Any) -> st.SearchStrategy[Any]:
-    return broken(value) if isinstance(value, dict | list) else st.just(value) | json_values
+def broken(value: Any) -> st.SearchStrategy[Any]:
+    """Return copies of a JSON value with some of its parts dropped or replaced by parts of another type."""
+    seeds, shares = st.integers(0, 2**32), st.sampled_from([0.02, 0.1, 0.3])
+    return st.builds(
+        lambda seed, share: break_some(copy.deepcopy(value), random.Random(seed), share=share), seeds, shares
+    )
 
 
 @st.composite

@@ -6,8 +6,9 @@ import random
 from typing import Any
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
 from ingest.normalise.batch import Batch, Tally, larger
 from ingest.normalise.records import ComplianceEvent, Counters, Item, Profile, Rejection, Sighting, Tweet
 
@@ -76,9 +77,7 @@ def facts(batch: Batch) -> dict[str, Any]:
         "tweets": {key: (newest.tweet, newest.moment, newest.received_ms) for key, newest in batch.tweets.items()},
         "profiles": batch.profiles,
         "observations": batch.observations,
-        "links": {
-            key: (link.first_matched_ms, link.rule_ids, sorted(link.items)) for key, link in batch.links.items()
-        },
+        "links": {key: (link.first_matched_ms, link.rule_ids, sorted(link.items)) for key, link in batch.links.items()},
         "events": {key: event.user_id for key, (event, _, _) in batch.events.items()},
         "letters": batch.letters,
         "tallies": batch.tallies,
@@ -86,7 +85,6 @@ def facts(batch: Batch) -> dict[str, Any]:
 
 
 @given(arrivals, st.randoms(use_true_random=False))
-@settings(max_examples=300)
 def test_the_order_of_items_does_not_matter(arrived: list[tuple[Any, ...]], chance: random.Random) -> None:
     in_order = list(enumerate(arrived))
     shuffled = chance.sample(in_order, len(in_order))
@@ -101,7 +99,9 @@ def test_merging_everything_twice_adds_nothing_but_the_count_of_items(arrived: l
 
 
 @given(counters, counters, counters)
-def test_two_observations_of_one_instant_are_merged_in_any_grouping(one: Counters, two: Counters, three: Counters) -> None:
+def test_two_observations_of_one_instant_are_merged_in_any_grouping(
+    one: Counters, two: Counters, three: Counters
+) -> None:
     assert larger(larger(one, two), three) == larger(one, larger(two, three))
     assert larger(one, two) == larger(two, one)
     assert larger(one, one) == one
@@ -133,7 +133,9 @@ def test_an_item_that_brings_a_new_link_to_any_zone_is_no_duplicate() -> None:
 
 def test_the_letter_about_the_delivered_tweet_is_not_replaced_by_one_about_what_it_embeds() -> None:
     batch = Batch()
-    outer, inner = (Rejection(stage, "missing_author", stage, number) for stage, number in (("item", 1), ("embedded", 2)))
+    outer, inner = (
+        Rejection(stage, "missing_author", stage, number) for stage, number in (("item", 1), ("embedded", 2))
+    )
     add(batch, Item(observed_ms=1, rejections=(outer, inner)), 1)
     assert [letter.rejection for letter in batch.letters.values()] == [outer]
     assert batch.tallies[1].dead_count == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -9,8 +10,8 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from ingest.normalise import lenient, payload
 
+from ingest.normalise import lenient, payload
 from tests.unit import payloads
 
 
@@ -30,10 +31,8 @@ def refuse_nothing(value: Any) -> None:
 @example(b"NaN")
 def test_whatever_the_bytes_parsing_gives_a_value_or_says_unreadable(raw: bytes) -> None:
     for parse in (lenient.parse, lenient.parse_clean):
-        try:
+        with contextlib.suppress(lenient.Unreadable):
             parse(raw)
-        except lenient.Unreadable as error:
-            assert str(error)
 
 
 @given(payloads.json_values | payloads.broken(payloads.tweet(quoted_tweet=payloads.tweet(sequence=2))))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from database import normal_forms
 from hypothesis import given
 from hypothesis import strategies as st
+
+from database import normal_forms
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 
-from database import partitions, snowflake
 from hypothesis import given
 from hypothesis import strategies as st
 
-moments = st.datetimes(
-    datetime(2010, 12, 1), datetime(2070, 1, 1), timezones=st.just(UTC)  # noqa: DTZ001 -- hypothesis adds the zone
+from database import partitions, snowflake
+
+moments = st.datetimes(  # hypothesis adds the zone
+    datetime(2010, 12, 1),  # noqa: DTZ001
+    datetime(2070, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
 )
 
 
@@ -19,7 +23,7 @@ def test_months_are_whole_and_leave_no_gap(first: datetime, count: int) -> None:
     months = list(partitions.monthly(first, last))
     assert len(months) == count + 1
     assert months[0].lower == snowflake.floor(partitions.month_start(first))
-    assert all(before.upper == after.lower for before, after in zip(months, months[1:], strict=False))
+    assert all(before.upper == after.lower for before, after in pairwise(months))
     assert all(snowflake.at(month.lower) == datetime.strptime(month.suffix + "+0000", "%Y_%m%z") for month in months)
 
 
@@ -43,5 +47,8 @@ def test_the_month_of_a_moment_is_that_of_utc() -> None:
 
 
 def test_the_bounds_of_the_year_are_crossed() -> None:
-    suffixes = [month.suffix for month in partitions.monthly(datetime(2025, 11, 30, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))]
+    suffixes = [
+        month.suffix
+        for month in partitions.monthly(datetime(2025, 11, 30, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+    ]
     assert suffixes == ["2025_11", "2025_12", "2026_01", "2026_02"]

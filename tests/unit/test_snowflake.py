@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from database import snowflake
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-moments = st.datetimes(
-    datetime(2010, 11, 5), datetime(2079, 1, 1), timezones=st.just(UTC)  # noqa: DTZ001 -- hypothesis adds the zone
+from database import snowflake
+
+moments = st.datetimes(  # hypothesis adds the zone
+    datetime(2010, 11, 5),  # noqa: DTZ001
+    datetime(2079, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
 )
 ids = st.integers(0, snowflake.MAX_ID)
 
