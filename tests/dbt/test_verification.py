@@ -1,0 +1,130 @@
+"""The proof itself: what it finds, what it leaves out, and that what it finds is healed.
+
+Belongs here: ``orchestration.marts.verification`` and the recounts.
+Does not belong here: the check as Dagster shows it (``tests/orchestration``).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from database import named_sql
+from orchestration.marts.verification import MARTS, TOP_PROFILES, TRENDING, ZONE_STATS, Mart, verify
+from tests.dbt import facts
+from tests.dbt.builds import drift
+from tests.dbt.conftest import Marts
+from tests.dbt.facts import AUTHORS, NOON, ZONES, add_tweet, minutes
+
+CORRUPTIONS = {
+    "a number is wrong": "update marts.{} set {} = {} + 1 where zone_id = %(zone)s",
+    "a row is missing": "delete from marts.{} where zone_id = %(zone)s",
+}
+NUMBER = {
+    ZONE_STATS: "total_tweets",
+    TOP_PROFILES: "tweet_count",
+    TRENDING: "tweet_count_24h",
+}
+
+
+def fill(marts: Marts) -> None:
+    for number in range(40):
+        add_tweet(
+            marts.facts,
+            NOON - minutes(17 * number),
+            author=AUTHORS[number % 4],
+            zones=ZONES[number % 2 :],
+            tags=(f"tag{number % 5}",),
+            counters={"like_count": number},
+        )
+    marts.build()
+
+
+def everything(marts: Marts, mart: Mart) -> int:
+    return verify(marts.facts, mart, slice_number=0, slice_count=1).drifted_bucket_count
+
+
+@pytest.mark.parametrize("what", CORRUPTIONS)
+@pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
+def test_what_somebody_broke_by_hand_is_found_and_the_next_build_heals_it(marts: Marts, mart: Mart, what: str) -> None:
+    fill(marts)
+    assert everything(marts, mart) == 0
+    statement = CORRUPTIONS[what].format(mart.name, NUMBER[mart], NUMBER[mart])
+    broken = marts.facts.execute(statement.encode(), {"zone": ZONES[0]}).rowcount
+    assert everything(marts, mart) == broken > 0
+    marts.build()
+    assert drift(marts.facts) == {}
+
+
+def test_a_row_that_should_not_be_there_is_found_and_goes(marts: Marts) -> None:
+    fill(marts)
+    marts.facts.execute(
+        "insert into marts.twitter_trending_hashtags select zone_id, 'made up', 'made up', 1, 1, 1, now(), '{}', now()"
+        " from marts.twitter_trending_hashtags limit 1"
+    )
+    assert everything(marts, TRENDING) == 1
+    marts.build()
+    assert drift(marts.facts) == {}
+
+
+@pytest.mark.parametrize("table", ["int_zone_author_hourly", "int_zone_tag_author_hourly"])
+def test_what_is_wrong_below_a_mart_is_healed_from_there(marts: Marts, table: str) -> None:
+    fill(marts)
+    marts.facts.execute(f"update intermediate.{table} set total_engagement = 5, tweet_count = 9".encode())
+    marts.facts.execute("delete from ops.mart_state where model like 'twitter%'")
+    marts.build()
+    for mart in MARTS:
+        everything(marts, mart)
+    marts.build()
+    assert drift(marts.facts) == {}
+
+
+@pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
+def test_facts_changed_without_a_mark_are_found(marts: Marts, mart: Mart) -> None:
+    fill(marts)
+    with marts.facts.transaction():
+        marts.facts.execute("set local ledger.marks = 'explicit'")
+        add_tweet(marts.facts, NOON - timedelta(hours=2), tags=("tag1",), sequence=9)
+    assert everything(marts, mart) == 1
+    marts.build()
+    assert drift(marts.facts) == {}
+
+
+def test_buckets_that_wait_are_left_out(marts: Marts) -> None:
+    fill(marts)
+    add_tweet(marts.facts, NOON - minutes(1), zones=ZONES, tags=("tag1",), sequence=9)
+    facts.rename(marts.facts, AUTHORS[1], "other")
+    assert [everything(marts, mart) for mart in MARTS] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
+def test_one_cycle_of_slices_goes_through_every_bucket_once(marts: Marts, mart: Mart) -> None:
+    fill(marts)
+    marts.facts.execute(f"update marts.{mart.name} set {NUMBER[mart]} = {NUMBER[mart]} + 1".encode())
+    (total,) = marts.facts.execute(f"select count(*) from marts.{mart.name}".encode()).fetchone() or (0,)
+    found = [verify(marts.facts, mart, slice_count=8, claimed_limit=0).drifted_bucket_count for _ in range(8)]
+    assert sum(found) <= total
+    (completed,) = marts.facts.execute(
+        "select cycle_completed_at is not null from ops.mart_verification where model = %s", (mart.name,)
+    ).fetchone() or (None,)
+    assert completed
+    marts.build()
+    assert drift(marts.facts) == {}
+
+
+@pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
+def test_the_buckets_of_the_latest_build_are_checked_whatever_the_slice(marts: Marts, mart: Mart) -> None:
+    fill(marts)
+    add_tweet(marts.facts, NOON - timedelta(hours=5), tags=("tag1",), sequence=9)
+    marts.build()
+    marts.facts.execute(f"update marts.{mart.name} set {NUMBER[mart]} = 1000".encode())
+    assert verify(marts.facts, mart, slice_number=500, slice_count=1000).drifted_bucket_count == 1
+
+
+@pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
+def test_the_recount_reads_none_of_the_tables_that_the_mart_is_built_from(mart: Mart) -> None:
+    recount = named_sql.statements(mart.recount)["recount"]
+    assert "intermediate." not in recount
+    assert "marts." not in recount
+    assert "staging." not in recount
