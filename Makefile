@@ -74,11 +74,10 @@ $(READY): requirements.lock pyproject.toml
 		echo "Setting up $(VENV) with uv and $$python (once)."; \
 		test -x $(PYTHON) || uv venv --quiet --python "$$python" $(VENV); \
 		VIRTUAL_ENV="$(CURDIR)/$(VENV)" uv pip sync --quiet --require-hashes requirements.lock; \
-		VIRTUAL_ENV="$(CURDIR)/$(VENV)" uv pip install --quiet --no-deps --no-build-isolation -e .; \
 	else \
 		echo "Setting up $(VENV) with pip and $$python (once, about a minute)."; \
 		test -x $(PYTHON) || "$$python" -m venv $(VENV); \
 		$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
-		$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	fi; \
+	$(PYTHON) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "this_project.pth").write_text("$(CURDIR)\n")'; \
 	touch $@

@@ -22,6 +22,8 @@ from pydantic import ValidationError
 from database.connections import database_url, without_password
 from database.errors import DatabaseUnavailableError
 from datalayer import embedded_redis
+from orchestration import interrupted_runs
+from orchestration.dagster_home import URL_VARIABLE
 from orchestration.preparation import PROJECT, DatabaseWatch, Prepared, prepared
 from orchestration.process import Process
 from orchestration.processes import all_processes
@@ -46,6 +48,8 @@ def up(*, with_standin: bool | None) -> None:
         settings = RuntimeSettings()
         stand_in = settings.is_local_demonstration if with_standin is None else with_standin
         with _alone(settings.state_dir), prepared(settings) as database:
+            environment = database.dagster_environment
+            interrupted_runs.close(environment[URL_VARIABLE], environment)
             click.echo(f"database          {without_password(database_url(database.settings))}")
             _run(database, with_standin=stand_in)
 

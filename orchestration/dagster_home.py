@@ -21,7 +21,7 @@ from database.errors import DatabaseUnavailableError
 
 DATABASE = "dagster"
 
-_URL_VARIABLE = "DAGSTER_POSTGRES_URL"
+URL_VARIABLE = "DAGSTER_POSTGRES_URL"
 """dagster.yaml names this variable instead of holding a password."""
 
 _PROJECT = Path(__file__).resolve().parents[1]
@@ -34,7 +34,7 @@ def configuration() -> dict[str, object]:
         "telemetry": {"enabled": False},
         # Otherwise a sign-up dialog covers every page.
         "nux": {"enabled": False},
-        "storage": {"postgres": {"postgres_url": {"env": _URL_VARIABLE}}},
+        "storage": {"postgres": {"postgres_url": {"env": URL_VARIABLE}}},
         # The default is 5 s, which every run would wait.
         "run_queue": {"dequeue_interval_seconds": 1},
         "concurrency": {
@@ -63,7 +63,7 @@ def prepare(home: Path, url: str) -> dict[str, str]:
     (home / "dagster.yaml").write_text(yaml.safe_dump(configuration(), sort_keys=False))
     # SQLAlchemy does not know the short form of the scheme.
     storage_url = url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
-    return {"DAGSTER_HOME": str(home), _URL_VARIABLE: storage_url}
+    return {"DAGSTER_HOME": str(home), URL_VARIABLE: storage_url}
 
 
 def database_beside(owner_url: str) -> str:
@@ -87,8 +87,8 @@ def make_tables(home: Path, environment: Mapping[str, str]) -> None:
     Done before anything starts: five processes that all find an empty database would create the tables at once.
     """
     done = home / "tables_made"
-    state = f"{importlib.metadata.version('dagster')} {without_password(environment[_URL_VARIABLE])}"
-    if done.exists() and done.read_text() == state and _has_tables(environment[_URL_VARIABLE]):
+    state = f"{importlib.metadata.version('dagster')} {without_password(environment[URL_VARIABLE])}"
+    if done.exists() and done.read_text() == state and _has_tables(environment[URL_VARIABLE]):
         return
     command = [sys.executable, "-m", "dagster", "instance", "migrate"]
     result = subprocess.run(command, env=dict(environment), cwd=_PROJECT, capture_output=True, text=True, check=False)

@@ -9,13 +9,13 @@ Does not belong here: the jobs (``jobs.py`` and the locations).
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
-from orchestration.processes import LOCATIONS
+from orchestration.interrupted_runs import HEADLESS_TAG
+from orchestration.processes import installed_locations
 
 
 class JobError(ValueError):
@@ -31,7 +31,7 @@ def run_job(name: str, *, fields: Mapping[str, object], say: Any) -> bool:
     run_config = _run_config(job, fields)
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
-            instance=instance, run_config=run_config, raise_on_error=False, tags={"started_by": "command line"}
+            instance=instance, run_config=run_config, raise_on_error=False, tags=dict([HEADLESS_TAG])
         )
         for line in _summary(name, result):
             say(line)
@@ -53,10 +53,8 @@ def _find(name: str) -> dg.JobDefinition:
 
 def _definitions() -> Iterator[dg.Definitions]:
     """Load one location after another: the light one first, so that its jobs start without waiting for dbt."""
-    for location in LOCATIONS:
-        module = f"orchestration.locations.{location}"
-        if importlib.util.find_spec(module) is not None:
-            yield importlib.import_module(module).defs
+    for module in installed_locations().values():
+        yield importlib.import_module(module).defs
 
 
 def _jobs(defs: dg.Definitions) -> list[dg.JobDefinition]:

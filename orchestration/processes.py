@@ -6,14 +6,13 @@ Does not belong here: how processes are kept alive (``supervisor.py``).
 
 from __future__ import annotations
 
-import importlib.util
 import secrets
 import sys
 from pathlib import Path
 
 from datalayer import embedded_redis
 from orchestration import dagster_home
-from orchestration.preparation import Prepared
+from orchestration.preparation import PROJECT, Prepared
 from orchestration.process import (
     Listening,
     Process,
@@ -25,6 +24,15 @@ from orchestration.process import (
 
 LOCATIONS = ("pipeline", "marts")
 """Dagster's code locations; each is a module of ``orchestration.locations`` that holds ``defs``."""
+
+
+def installed_locations() -> dict[str, str]:
+    """Return the module of each code location that is there, the light one first."""
+    return {
+        name: f"orchestration.locations.{name}"
+        for name in LOCATIONS
+        if (PROJECT / "orchestration" / "locations" / f"{name}.py").exists()
+    }
 
 
 def all_processes(
@@ -39,7 +47,7 @@ def all_processes(
         _ingest(prepared, environment),
         *([_standin(prepared, environment)] if with_standin else []),
         *_dagster(prepared, environment, socket_directory),
-        *([_api(prepared, environment)] if importlib.util.find_spec("api.__main__") else []),
+        *([_api(prepared, environment)] if (PROJECT / "api" / "__main__.py").exists() else []),
     ]
 
 
@@ -81,8 +89,7 @@ def _standin(prepared: Prepared, shared: dict[str, str]) -> Process:
 def _dagster(prepared: Prepared, shared: dict[str, str], socket_directory: Path) -> list[Process]:
     port = prepared.settings.dagster_port
     environment = prepared.dagster_environment | shared
-    modules = {name: f"orchestration.locations.{name}" for name in LOCATIONS}
-    served = {name: module for name, module in modules.items() if importlib.util.find_spec(module)}
+    served = installed_locations()
     sockets = {name: str(socket_directory / f"{name}.sock") for name in served}
     workspace = prepared.settings.state_dir / "dagster" / "workspace.yaml"
     dagster_home.write_workspace(workspace, sockets)

@@ -80,7 +80,7 @@ class Supervisor:
         log_directory: Path,
         working_directory: Path,
         say: Say,
-        start_seconds: float = 120.0,
+        start_seconds: float = 240.0,
         stop_seconds: float = 20.0,
     ) -> None:
         """Take the list; nothing starts yet."""
