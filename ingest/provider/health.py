@@ -1,0 +1,29 @@
+"""Whether a provider answers: since when it does not, and what it said last.
+
+Belongs here: writing ``ops.provider_health``, which the gap ledger and the alerts read.
+Does not belong here: deciding what to do about it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from database import named_sql
+from ingest.provider.protocol import ProviderFailed
+
+_SQL = named_sql.statements(Path(__file__).parent / "sql" / "budget.sql")
+
+
+def note_success(connection: psycopg.Connection[Any], source: str, now: datetime) -> None:
+    """Say that a provider answered."""
+    connection.execute(_SQL["note_success"], {"source": source, "now": now})
+
+
+def note_failure(connection: psycopg.Connection[Any], failed: ProviderFailed, now: datetime) -> None:
+    """Say that a provider failed; the time of the first failure since its last answer stays."""
+    parameters = {"source": failed.source, "now": now, "detail": failed.detail}
+    connection.execute(_SQL["note_failure"], parameters)
