@@ -98,6 +98,7 @@ class Landing:
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
+        self._has_connected = asyncio.Event()
         self._stopped = asyncio.Event()
 
     @property
@@ -109,6 +110,10 @@ class Landing:
     def is_connected(self) -> bool:
         """Whether any flusher has a connection."""
         return self._connected > 0
+
+    async def wait_until_connected(self) -> None:
+        """Return once a flusher has a connection."""
+        await self._has_connected.wait()
 
     def start(self) -> None:
         """Begin to connect. Deliveries that come before there is a connection are refused, not kept waiting."""
@@ -161,12 +166,14 @@ class Landing:
 
     async def _flush_while_connected(self, connection: psycopg.AsyncConnection) -> None:
         self._connected += 1
+        self._has_connected.set()
         try:
             while batch := await self._next_batch():
                 await self._commit_or_refuse(connection, batch)
         finally:
             self._connected -= 1
             if not self._connected:
+                self._has_connected.clear()
                 self._refuse(self._waiting, Reason.DATABASE_UNAVAILABLE)
                 self._waiting.clear()
 

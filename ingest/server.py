@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,9 +45,18 @@ def run(settings: IngestSettings, database_url: str) -> None:
     answered with 503. Raises ``ConfigurationError`` without a key, or where the port is taken.
     """
     require_a_webhook_key(settings)
+    listening = listening_socket(settings.ingest_host, settings.ingest_port)
+    prepared = prepare(settings, database_url)
+    host, port = listening.getsockname()[:2]
+    _log.info("listening", host=host, port=port)
+    prepared.run(sockets=[listening])
+    _log.info("stopped")
+
+
+def prepare(settings: IngestSettings, database_url: str) -> uvicorn.Server:
+    """Return the service as a server that was not started; whoever runs it gives it sockets."""
     metrics = Metrics(sources(settings))
     front_door = build(settings, database_url, metrics)
-    listening = listening_socket(settings.ingest_host, settings.ingest_port)
     config = uvicorn.Config(
         front_door,
         http=bounded_protocol(settings, metrics.count),
@@ -62,10 +72,7 @@ def run(settings: IngestSettings, database_url: str) -> None:
         timeout_keep_alive=settings.ingest_keep_alive_seconds,
         timeout_graceful_shutdown=settings.ingest_drain_seconds,
     )
-    host, port = listening.getsockname()[:2]
-    _log.info("listening", host=host, port=port)
-    _Server(config, front_door).run(sockets=[listening])
-    _log.info("stopped")
+    return _Server(config, front_door)
 
 
 def build(settings: IngestSettings, database_url: str, metrics: Metrics) -> FrontDoor:
@@ -134,6 +141,11 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            # Only the main thread may hear signals; elsewhere whoever runs the server sets should_exit.
+            yield
+            return
+
         def stop(received: int, _frame: object) -> None:
             self._front_door.is_draining = True
             self.force_exit = self.should_exit and received == signal.SIGINT

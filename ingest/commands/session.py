@@ -20,9 +20,11 @@ from database.errors import DatabaseUnavailableError
 from database.settings import DatabaseSettings
 from ingest.errors import InvalidRequestError
 
-
 MAX_WIDTH = 10_000
 """Characters in a line of a table that no person reads directly."""
+
+
+LAST_COLUMN_WIDTH = 24
 
 
 @contextmanager
@@ -50,13 +52,16 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -
     So ids can be copied, and a program that reads the lines finds one for each row.
     """
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
+    *unfolded, last = columns
+    for column in unfolded:
+        table.add_column(column, no_wrap=True)
+    table.add_column(last, overflow="fold", min_width=LAST_COLUMN_WIDTH)
     for row in rows:
         table.add_row(*(_text(value) for value in row))
     console = Console()
-    natural_width = console.measure(table, options=console.options.update(width=MAX_WIDTH)).maximum
-    console.print(table, width=None if console.is_terminal else natural_width, crop=False)
+    natural = console.measure(table, options=console.options.update(width=MAX_WIDTH))
+    width = max(console.width, natural.minimum) if console.is_terminal else natural.maximum
+    Console(width=width).print(table)
 
 
 def _text(value: object) -> str:
