@@ -26,9 +26,9 @@ from orchestration import interrupted_runs
 from orchestration.dagster_home import URL_VARIABLE
 from orchestration.preparation import PROJECT, DatabaseWatch, Prepared, prepared
 from orchestration.process import Process
-from orchestration.processes import all_processes
+from orchestration.processes import all_processes, ports
 from orchestration.settings import RuntimeSettings
-from orchestration.supervisor import PortTakenError, StartError, Supervisor, stopping_on_signals
+from orchestration.supervisor import PortTakenError, StartError, Supervisor, refuse_taken_ports, stopping_on_signals
 
 
 @click.group()
@@ -47,11 +47,9 @@ def up(*, with_standin: bool | None) -> None:
     with _plain_errors():
         settings = RuntimeSettings()
         stand_in = settings.is_local_demonstration if with_standin is None else with_standin
-        with _alone(settings.state_dir), prepared(settings) as database:
-            environment = database.dagster_environment
-            interrupted_runs.close(environment[URL_VARIABLE], environment)
-            click.echo(f"database          {without_password(database_url(database.settings))}")
-            _run(database, with_standin=stand_in)
+        with _alone(settings.state_dir):
+            refuse_taken_ports(ports(settings, with_standin=stand_in))
+            _serve(settings, with_standin=stand_in)
 
 
 @main.command()
@@ -77,6 +75,14 @@ def migrate() -> None:
     """Bring the database to the newest schema."""
     with _plain_errors(), prepared(RuntimeSettings()) as database:
         click.echo(f"the schema is up to date in {without_password(database_url(database.settings))}")
+
+
+def _serve(settings: RuntimeSettings, *, with_standin: bool) -> None:
+    with prepared(settings) as database:
+        environment = database.dagster_environment
+        interrupted_runs.close(environment[URL_VARIABLE], environment)
+        click.echo(f"database          {without_password(database_url(database.settings))}")
+        _run(database, with_standin=with_standin)
 
 
 def _run(database: Prepared, *, with_standin: bool) -> None:

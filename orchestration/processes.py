@@ -21,9 +21,23 @@ from orchestration.process import (
     daemons_are_healthy,
     serves_dagster_code,
 )
+from orchestration.settings import RuntimeSettings
 
 LOCATIONS = ("pipeline", "marts")
 """Dagster's code locations; each is a module of ``orchestration.locations`` that holds ``defs``."""
+
+
+def ports(settings: RuntimeSettings, *, with_standin: bool) -> dict[str, Listening]:
+    """Return the port of each process that people talk to, so that a taken one is found before anything starts."""
+    known = {
+        "ingest": Listening(settings.ingest_port, "INGEST_PORT"),
+        "dagster-webserver": Listening(settings.dagster_port, "DAGSTER_PORT"),
+    }
+    if with_standin:
+        known["standin"] = Listening(settings.standin_port, "STANDIN_PORT")
+    if (PROJECT / "api" / "__main__.py").exists():
+        known["api"] = Listening(settings.api_port, "API_PORT")
+    return known
 
 
 def installed_locations() -> dict[str, str]:
@@ -47,7 +61,7 @@ def all_processes(
         _ingest(prepared, environment),
         *([_standin(prepared, environment)] if with_standin else []),
         *_dagster(prepared, environment, socket_directory),
-        *([_api(prepared, environment)] if (PROJECT / "api" / "__main__.py").exists() else []),
+        *([_api(prepared, environment)] if "api" in ports(prepared.settings, with_standin=False) else []),
     ]
 
 

@@ -18,12 +18,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from orchestration.process import Process, port_is_free
+from orchestration.process import Listening, Process, port_is_free
 
 Say = Callable[[str], None]
 
@@ -139,13 +139,8 @@ class Supervisor:
         return {child.process.name: child.popen.pid for child in running if child.popen is not None}
 
     def _refuse_taken_ports(self) -> None:
-        for child in self._children:
-            listening = child.process.listening
-            if listening is not None and not port_is_free(listening.port):
-                raise PortTakenError(
-                    f"port {listening.port}, where {child.process.name} should listen, is taken: "
-                    f"stop what listens there, or set {listening.variable} to another port."
-                )
+        listening = {child.process.name: child.process.listening for child in self._children}
+        refuse_taken_ports({name: port for name, port in listening.items() if port is not None})
 
     def _spawn(self, child: _Child) -> None:
         with child.log.open("ab") as log:
@@ -226,6 +221,16 @@ class Supervisor:
         with contextlib.suppress(BrokenPipeError):
             self._guard.stdin.write(f"{sign}{group}\n".encode())
             self._guard.stdin.flush()
+
+
+def refuse_taken_ports(ports: Mapping[str, Listening]) -> None:
+    """Raise ``PortTakenError`` for the first of ``ports`` (by the name of its process) that somebody listens on."""
+    for name, listening in ports.items():
+        if not port_is_free(listening.port):
+            raise PortTakenError(
+                f"port {listening.port}, where {name} should listen, is taken: "
+                f"stop what listens there, or set {listening.variable} to another port."
+            )
 
 
 @contextmanager
