@@ -1,0 +1,1 @@
+"""Timings of what the project promises, printed beside the promise."""

@@ -1,0 +1,59 @@
+"""A tweet's counters over time, and the tweets whose counters rise fastest.
+
+Belongs here: curves and velocities from the observations.
+Does not belong here: lists by the latest counters (``tweets``), taking observations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from datalayer import rows, tweets
+from datalayer.records import Observation, Tweet
+from datalayer.rows import Connection
+from datalayer.windows import Span
+
+VIRAL_CANDIDATES = 500
+"""A tweet that rises fast within a day or two is among its zone's 500 most engaged of that time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViralTweet:
+    """A tweet and how fast its total engagement grew (per hour) between its last two observations."""
+
+    engagement_velocity: float
+    snapshot_at: datetime
+    tweet: Tweet
+
+
+def get_engagement_curve(connection: Connection, tweet_id: int) -> tuple[Observation, ...]:
+    """Return every observation of a tweet, the oldest first, with changes and velocity. Empty where there is none."""
+    return tuple(rows.all_records(connection, Observation, "engagement", "curve", {"tweet_id": tweet_id}))
+
+
+def get_viral_tweets(connection: Connection, zone_id: UUID, *, span: Span, limit: int = 10) -> tuple[ViralTweet, ...]:
+    """Return the tweets that grow fastest among the zone's 500 most engaged of a span, the fastest first.
+
+    Tweets with a single observation have no velocity and are left out.
+    """
+    ids = span.ids
+    found = rows.all_rows(
+        connection,
+        "engagement",
+        "viral",
+        {
+            "zone_id": zone_id,
+            "first": ids.first,
+            "end": ids.end,
+            "candidate_limit": VIRAL_CANDIDATES,
+            "limit": limit,
+        },
+    )
+    by_id = {tweet.tweet_id: tweet for tweet in tweets.get_tweets(connection, [row["tweet_id"] for row in found])}
+    return tuple(
+        ViralTweet(row["engagement_velocity"], row["snapshot_at"], by_id[row["tweet_id"]])
+        for row in found
+        if row["tweet_id"] in by_id
+    )

@@ -1,0 +1,59 @@
+-- Hashtags that stand beside a given one, counted over its newest uses.
+-- name: co_occurring
+with uses as materialized (
+    select distinct entities.tweet_id
+    from core.twitter_entities as entities
+    where
+        entities.entity_type = 'hashtag'
+        and entities.entity_type <> 'url'
+        and entities.entity_normalized = %(hashtag)s
+        and entities.tweet_id >= %(first)s
+        and entities.tweet_id < %(end)s
+    order by entities.tweet_id desc
+    limit %(sample_limit)s
+),
+
+in_zone as materialized (
+    select uses.tweet_id
+    from uses
+    inner join core.twitter_tweet_zones as links on uses.tweet_id = links.tweet_id and links.zone_id = %(zone_id)s
+),
+
+pairs as (
+    select distinct
+        in_zone.tweet_id,
+        beside.entity_normalized as hashtag
+    from in_zone
+    inner join core.twitter_entities as beside on in_zone.tweet_id = beside.tweet_id
+    where beside.entity_type = 'hashtag' and beside.entity_normalized <> %(hashtag)s
+)
+
+select
+    pairs.hashtag,
+    count(*) as tweet_count,
+    (select count(*) from in_zone) as sampled_tweet_count
+from pairs
+group by pairs.hashtag
+order by tweet_count desc, pairs.hashtag
+limit %(limit)s;
+
+-- What the newest tweets of a zone mention or link to, by number of tweets.
+-- name: top_of_type
+with newest as materialized (
+    select links.tweet_id
+    from core.twitter_tweet_zones as links
+    where links.zone_id = %(zone_id)s and links.tweet_id >= %(first)s and links.tweet_id < %(end)s
+    order by links.tweet_id desc
+    limit %(sample_limit)s
+)
+
+select
+    coalesce(entities.url_host, entities.entity_normalized) as value,
+    count(distinct entities.tweet_id) as tweet_count,
+    (select count(*) from newest) as sampled_tweet_count
+from newest
+inner join core.twitter_entities as entities on newest.tweet_id = entities.tweet_id
+where entities.entity_type = %(entity_type)s
+group by coalesce(entities.url_host, entities.entity_normalized)
+order by tweet_count desc, value
+limit %(limit)s;

@@ -1,0 +1,68 @@
+"""Spans of time, and the ranges of tweet ids that they are.
+
+Belongs here: turning times into ids, so that PostgreSQL reads the partitions of the span alone.
+Does not belong here: the present time (it is passed in), SQL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from database import snowflake
+from datalayer.errors import InvalidQueryError
+
+CLOCKED_SINCE = datetime(2010, 11, 6, tzinfo=UTC)
+"""Before this moment ids hold no time (``core.first_tweet_id_of`` says the same): such tweets share one range."""
+
+TRENDING_WINDOWS = {"1h": 1, "6h": 6, "24h": 24, "7d": 168}
+"""Names of the trending windows and their length in hours."""
+
+
+@dataclass(frozen=True)
+class IdRange:
+    """Tweet ids from ``first`` up to, but not including, ``end``."""
+
+    first: int = 0
+    end: int = snowflake.MAX_ID
+
+
+@dataclass(frozen=True)
+class Span:
+    """The time from ``since`` up to, but not including, ``until``; None leaves a side open."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for moment in (self.since, self.until):
+            if moment is not None and moment.tzinfo is None:
+                raise InvalidQueryError(f"{moment.isoformat()} has no time zone: add one, such as Z")
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise InvalidQueryError("since must lie before until")
+
+    @property
+    def ids(self) -> IdRange:
+        """The ids that tweets of this span can have. Pruning is exact for every id that holds a time."""
+        first = 0 if self.since is None or self.since < CLOCKED_SINCE else snowflake.floor(_whole(self.since))
+        end = snowflake.MAX_ID if self.until is None else snowflake.floor(max(_whole(self.until), CLOCKED_SINCE))
+        return IdRange(first, end)
+
+
+ALL_TIME = Span()
+
+
+def last(length: timedelta, now: datetime) -> Span:
+    """Return the span of ``length`` that ends at ``now``; open at its end, so that nothing just posted is missed."""
+    if length <= timedelta(0):
+        raise InvalidQueryError("a window must be longer than nothing")
+    try:
+        return Span(since=now - length)
+    except OverflowError:
+        return ALL_TIME
+
+
+def _whole(moment: datetime) -> datetime:
+    """Round a time up to the next millisecond, which is the finest that an id holds."""
+    beyond = moment.microsecond % 1000
+    return moment if beyond == 0 else moment + timedelta(microseconds=1000 - beyond)

@@ -1,0 +1,184 @@
+"""Plans: which index a list is read by, and that it touches rows of its page alone. Never milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import datalayer
+from database import snowflake
+from database.named_sql import statements
+from tests.datalayer.world import World
+
+SQL = Path(datalayer.__file__).parent / "sql"
+ALL_STATEMENTS = [(path.stem, name) for path in sorted(SQL.glob("*.sql")) for name in statements(path)]
+
+ROWS = 6_000
+
+
+@pytest.fixture
+def large(world: World) -> World:
+    """A zone whose tweets outnumber a page a hundred times, with statistics."""
+    zone = world.zone("large")
+    world.profile(1, "author_1")
+    world.profile(2, "author_2")
+    first, last = snowflake.floor(world.now - timedelta(hours=20)), snowflake.floor(world.now)
+    step = (last - first) // ROWS
+    world.connection.execute("set session_replication_role = replica")
+    for statement in (
+        """
+        insert into core.twitter_tweets (
+            tweet_id, author_profile_id, conversation_id, delivery_id, content_hash, twitter_created_at, collected_at,
+            has_media, has_links, has_hashtags, has_mentions, is_reply, text
+        )
+        select %(first)s + number * %(step)s, 1 + number %% 2, number, 1, 1, core.snowflake_time(%(first)s + number * %(step)s),
+            now(), false, false, false, false, false, 'word w' || number
+        from generate_series(0, %(rows)s - 1) as number
+        """,
+        """
+        insert into core.twitter_tweet_zones (tweet_id, zone_id, author_profile_id, twitter_created_at, first_matched_at)
+        select tweet_id, %(zone)s, author_profile_id, twitter_created_at, now() from core.twitter_tweets
+        """,
+        "insert into core.twitter_tweet_metrics (tweet_id, observed_at, like_count) select tweet_id, now(), 1 from core.twitter_tweets",
+        """
+        insert into core.twitter_entities (tweet_id, ordinal, entity_type, entity_value, entity_normalized, url_host)
+        select tweet_id, kinds.ordinal, kinds.entity_type, 'x', 'x', case when kinds.entity_type = 'url' then 'x' end
+        from core.twitter_tweets
+        cross join (values (0::smallint, 'hashtag'), (1::smallint, 'mention'), (2::smallint, 'url')) as kinds (ordinal, entity_type)
+        """,
+    ):
+        world.connection.execute(statement, {"first": first, "step": step, "rows": ROWS, "zone": zone})
+    world.build_marts()
+    world.connection.execute("analyze")
+    world.zone_id = zone  # type: ignore[attr-defined]
+    return world
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from nodes(inner)
+
+
+def plan_of(world: World, module: str, name: str, **parameters: object) -> list[dict[str, Any]]:
+    given = {"zone_id": world.zone_id, "first": 0, "end": snowflake.MAX_ID, "limit": 20, "scan_limit": 200} | parameters  # type: ignore[attr-defined]
+    statement = "explain (analyze, format json) " + statements(SQL / f"{module}.sql")[name]
+    row = world.connection.execute(statement, given).fetchone()  # type: ignore[arg-type]
+    assert row is not None
+    return list(nodes(row[0][0]["Plan"]))
+
+
+def rows_read(plan: list[dict[str, Any]]) -> int:
+    """Rows that came out of tables and indexes or were thrown away there."""
+    return sum(
+        round((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
+        for node in plan
+        if "Relation Name" in node
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "parameters", "index", "most_rows"),
+    [
+        ("tweets", "feed_ids", {}, "zone_id_tweet_id_idx", 20),
+        ("tweets", "profile_ids", {"author_id": 1}, "author_profile_id_tweet_id_idx", 20),
+        ("tweets", "newest_id", {}, "zone_id_tweet_id_idx", 1),
+        (
+            "tweets", "entity_ids", {"entity_type": "hashtag", "normalized": "x", "limit": 5, "scan_limit": 50},
+            "entity_normalized", 50 + 50 + 5,
+        ),
+        ("tweets", "host_ids", {"normalized": "x", "limit": 5, "scan_limit": 50}, "url_host_tweet_id_idx", 50 + 50 + 5),
+        (
+            "tweets", "filtered_feed_ids",
+            {"has_media": None, "has_links": None, "is_reply": True, "lang": None, "min_engagement": None},
+            "zone_id_tweet_id_idx", 200 * 3,
+        ),
+        (
+            "search", "walk", {"query": "'w5'", "patterns": ["%w5%"]},
+            "zone_id_tweet_id_idx", 200 * 2,
+        ),
+        (
+            "search", "slice", {"index_query": "'w5'", "residual_query": None},
+            "search_vector_idx", 2,
+        ),
+    ],
+)  # fmt: skip
+def test_a_list_is_read_by_its_index_and_touches_its_page_alone(
+    large: World, module: str, name: str, parameters: dict[str, object], index: str, most_rows: int
+) -> None:
+    plan = plan_of(large, module, name, **parameters)
+
+    assert any(index in node.get("Index Name", "") for node in plan), plan
+    assert rows_read(plan) <= most_rows
+
+
+def test_a_page_deep_in_the_past_reads_no_more_than_the_first(large: World) -> None:
+    deep = snowflake.floor(large.now - timedelta(hours=15))
+
+    assert rows_read(plan_of(large, "tweets", "feed_ids", end=deep)) == rows_read(plan_of(large, "tweets", "feed_ids"))
+
+
+def test_a_span_of_time_reads_the_partitions_of_that_time_alone(large: World) -> None:
+    span = {"first": snowflake.floor(large.now - timedelta(hours=1)), "end": snowflake.floor(large.now)}
+
+    touched = {
+        node["Relation Name"] for node in plan_of(large, "tweets", "feed_ids", **span) if "Relation Name" in node
+    }
+
+    assert len(touched) <= 2
+    assert not any(name.endswith("history") for name in touched)
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("top_users_by_engagement", "idx_top_profiles_zone_engagement"),
+        ("top_users_by_tweet_count", "idx_top_profiles_zone_tweet_count"),
+        ("top_users_by_followers", "idx_top_profiles_zone_followers"),
+    ],
+)
+def test_every_ranking_of_users_has_an_index(large: World, name: str, index: str) -> None:
+    large.connection.execute(
+        """
+        insert into marts.twitter_top_profiles_by_zone (
+            zone_id, profile_id, twitter_user_id, followers_count, tweet_count, total_engagement, last_tweet_at
+        )
+        select %s, number, number, number, number, number, now() from generate_series(100, 3000) as number
+        """,
+        (large.zone_id,),  # type: ignore[attr-defined]
+    )
+    large.connection.execute("analyze marts.twitter_top_profiles_by_zone")
+
+    plan = plan_of(large, "analytics", name)
+
+    assert any(node.get("Index Name") == index for node in plan), plan
+    assert rows_read(plan) <= 22
+
+
+@pytest.mark.parametrize(("module", "name"), ALL_STATEMENTS)
+def test_every_statement_is_valid_on_the_migrated_schema(large_free_world: World, module: str, name: str) -> None:
+    text = statements(SQL / f"{module}.sql")[name]
+    query = psycopg.ClientCursor(large_free_world.connection).mogrify(text, _Anything())  # type: ignore[arg-type]
+
+    large_free_world.connection.execute(f"prepare checked as {query}")
+
+
+class _Anything(dict[str, object]):
+    """NULL for every parameter: enough for PostgreSQL to resolve names and types."""
+
+    def __getitem__(self, name: str) -> None:
+        return None
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+@pytest.fixture
+def large_free_world(world: World) -> World:
+    world.build_marts()
+    return world
