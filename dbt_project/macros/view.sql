@@ -50,8 +50,8 @@
     {%- set before = get_column_schema_from_query('select * from ' ~ relation) -%}
     {%- set after = get_column_schema_from_query(sql) -%}
     {%- set found = namespace(difference=after | length < before | length) -%}
-    {%- for column in before if loop.index0 < after | length -%}
-        {%- if column.name != after[loop.index0].name or column.dtype != after[loop.index0].dtype -%}
+    {%- for column, present in zip(after, before) -%}
+        {%- if column.name != present.name or column.dtype != present.dtype -%}
             {%- set found.difference = true -%}
         {%- endif -%}
     {%- endfor -%}

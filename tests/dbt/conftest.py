@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from database.connections import connect, role_passwords, with_database, with_login
+from database.connections import Role, connect, role_passwords, with_database, with_login
 from database.settings import DatabaseSettings
 from tests.conftest import SharedState
 from tests.dbt import facts
@@ -43,9 +43,9 @@ class Marts:
     builds: tuple[ModelBuild, ...]
 
 
-def as_pipeline(url: str, shared_state: SharedState) -> str:
-    password = role_passwords(DatabaseSettings(state_dir=shared_state.state_dir))["pipeline"]
-    return with_login(url, "pipeline", password or "")
+def as_role(url: str, shared_state: SharedState, role: Role) -> str:
+    password = role_passwords(DatabaseSettings(state_dir=shared_state.state_dir))[role]
+    return with_login(url, role, password or "")
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +57,9 @@ def built_template(
     with connect(server_url, application_name="tests", autocommit=True) as administration:
         clone(administration, name, template_database)
         try:
-            dbt = Dbt(as_pipeline(with_database(server_url, name), shared_state), tmp_path_factory.mktemp("dbt"))
+            dbt = Dbt(
+                as_role(with_database(server_url, name), shared_state, "pipeline"), tmp_path_factory.mktemp("dbt")
+            )
             dbt("run")
             yield BuiltTemplate(name, recorded(dbt, name))
         finally:
@@ -79,7 +81,7 @@ def marts_database(server_url: str, built_template: BuiltTemplate) -> Iterator[s
 @pytest.fixture
 def marts(marts_database: str, built_template: BuiltTemplate, shared_state: SharedState) -> Iterator[Marts]:
     """A built database with two zones, a few authors and no tweets."""
-    pipeline_url = as_pipeline(marts_database, shared_state)
+    pipeline_url = as_role(marts_database, shared_state, "pipeline")
     with ExitStack() as stack:
         owner = stack.enter_context(connect(marts_database, application_name="facts", autocommit=True))
         facts.add_world(owner)

@@ -134,7 +134,7 @@ def delete_tweet(connection: psycopg.Connection[Any], tweet_id: int) -> None:
         connection.execute(f"delete from core.{table} where tweet_id = %s".encode(), (tweet_id,))
 
 
-def rename(connection: psycopg.Connection[Any], author: int, username: str) -> None:
+def rename(connection: psycopg.Connection[Any], author: int, username: str | None) -> None:
     connection.execute("update core.twitter_profiles set username = %s where twitter_user_id = %s", (username, author))
 
 

@@ -7,7 +7,7 @@ with tweets as (
     select * from {{ ref('int_zone_tweets') }}
 ),
 
-hashtags as (
+hashtags as not materialized (
     select
         entities.tweet_id,
         entities.entity_normalized as hashtag,

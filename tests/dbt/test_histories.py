@@ -1,0 +1,184 @@
+"""Random histories: after every build, whatever led to it, the marts equal a recount.
+
+Belongs here: the state machine.
+Does not belong here: cases that somebody has thought of (``test_exactness.py``, ``test_builders.py``).
+
+``HYPOTHESIS_PROFILE=long`` runs 2,000 histories, ``ci`` 200; by default it is a few, for every day.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from orchestration.marts.ledger import MODELS
+from tests.dbt import facts
+from tests.dbt.builds import STEPS, drift
+from tests.dbt.conftest import Marts
+from tests.dbt.facts import AUTHORS, NOON, ZONES, minutes
+
+HISTORIES = {"default": 40, "ci": 200, "long": 2_000}
+
+moments = st.one_of(
+    st.integers(0, 180).map(lambda count: NOON - minutes(count)),
+    st.integers(0, 3_000).map(lambda count: NOON - minutes(count)),
+    st.sampled_from([NOON, NOON - timedelta(milliseconds=1), NOON - timedelta(hours=23), NOON - timedelta(days=40)]),
+)
+authors = st.sampled_from(AUTHORS)
+zone_lists = st.sampled_from([ZONES, ZONES[:1], ZONES[1:], ()])
+tag_lists = st.lists(st.sampled_from(["a", "A", "b", "ß", "SS"]), max_size=4)
+counts = st.one_of(st.none(), st.integers(0, 5))
+counter_maps = st.one_of(st.none(), st.fixed_dictionaries({"like_count": counts, "retweet_count": counts}))
+
+
+class Histories(RuleBasedStateMachine):
+    """Facts change and builders work, in any order; ``marts`` is set by the test."""
+
+    marts: Marts
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts = self.marts.facts
+        self.build = self.marts.build
+        self.tweets: list[int] = []
+        self.deleted: list[dict[str, Any]] = []
+        self.sequence = 0
+        self.is_exact = False
+
+    @initialize()
+    def nothing_has_happened(self) -> None:
+        for table in ("twitter_entities", "twitter_tweet_metrics", "twitter_tweet_zones", "twitter_tweets"):
+            self.facts.execute(f"delete from core.{table}".encode())
+        facts.set_as_of(self.facts, NOON)
+        for author in AUTHORS:
+            facts.rename(self.facts, author, f"user{author}")
+        self.build()
+
+    @rule(at=moments, author=authors, zones=zone_lists, tags=tag_lists, counters=counter_maps)
+    def a_tweet_arrives(self, at: Any, author: int, zones: Any, tags: list[str], counters: Any) -> None:
+        self.sequence += 1
+        tweet = {"at": at, "author": author, "zones": zones, "tags": tags, "counters": counters}
+        self.insert(tweet)
+
+    def insert(self, tweet: dict[str, Any]) -> None:
+        tweet["sequence"] = tweet.get("sequence", self.sequence % 4_000)
+        with self.facts.transaction():
+            self.tweets.append(facts.add_tweet(self.facts, **tweet))
+        self.deleted.append(tweet)
+        self.is_exact = False
+
+    @precondition(lambda self: self.tweets)
+    @rule(data=st.data(), counters=counter_maps)
+    def counters_are_observed(self, data: st.DataObject, counters: Any) -> None:
+        facts.set_counters(self.facts, data.draw(st.sampled_from(self.tweets)), counters or {})
+        self.is_exact = False
+
+    @precondition(lambda self: self.tweets)
+    @rule(data=st.data())
+    def a_tweet_is_deleted(self, data: st.DataObject) -> None:
+        tweet = data.draw(st.sampled_from(self.tweets))
+        facts.delete_tweet(self.facts, tweet)
+        self.tweets.remove(tweet)
+        self.is_exact = False
+
+    @precondition(lambda self: len(self.deleted) > len(self.tweets))
+    @rule(data=st.data())
+    def a_tweet_is_undeleted(self, data: st.DataObject) -> None:
+        tweet = data.draw(st.sampled_from(self.deleted))
+        self.deleted.remove(tweet)
+        self.sequence += 1
+        self.insert({**tweet, "sequence": self.sequence % 4_000})
+
+    @precondition(lambda self: self.tweets)
+    @rule(data=st.data(), zone=st.sampled_from(ZONES))
+    def a_zone_link_is_added(self, data: st.DataObject, zone: Any) -> None:
+        facts.link(self.facts, data.draw(st.sampled_from(self.tweets)), zone)
+        self.is_exact = False
+
+    @precondition(lambda self: self.tweets)
+    @rule(data=st.data(), zone=st.sampled_from(ZONES))
+    def a_zone_link_is_removed(self, data: st.DataObject, zone: Any) -> None:
+        facts.unlink(self.facts, data.draw(st.sampled_from(self.tweets)), zone)
+        self.is_exact = False
+
+    @rule(author=authors, name=st.sampled_from(["anna", "bert", None]))
+    def a_profile_is_renamed(self, author: int, name: str | None) -> None:
+        facts.rename(self.facts, author, name)
+        self.is_exact = False
+
+    @rule(count=st.integers(-3_000, 3_000))
+    def the_clock_moves(self, count: int) -> None:
+        facts.set_as_of(self.facts, NOON + minutes(count))
+        self.is_exact = False
+
+    @rule(model=st.sampled_from(MODELS))
+    def one_model_is_built(self, model: str) -> None:
+        self.build([model])
+
+    @rule(model=st.sampled_from(MODELS), last_step=st.sampled_from(list(STEPS)))
+    def a_builder_dies(self, model: str, last_step: str) -> None:
+        with self.build.connection.transaction(force_rollback=True):
+            for step in list(STEPS)[: list(STEPS).index(last_step) + 1]:
+                self.build.step(model, step)
+        self.build.connection.execute("discard temp")
+
+    @rule(
+        model=st.sampled_from(MODELS),
+        last_step=st.sampled_from(list(STEPS)),
+        author=authors,
+        at=moments,
+        tags=tag_lists,
+    )
+    def a_tweet_arrives_during_a_build(self, model: str, last_step: str, author: int, at: Any, tags: list[str]) -> None:
+        with self.build.connection.transaction():
+            for step in STEPS:
+                self.build.step(model, step)
+                if step == last_step:
+                    self.a_tweet_arrives(at=at, author=author, zones=ZONES, tags=tags, counters={"like_count": 1})
+        self.build.connection.execute("discard temp")
+
+    @rule()
+    def everything_is_built(self) -> None:
+        self.build()
+        self.is_exact = True
+
+    @invariant()
+    def the_marts_equal_the_recount(self) -> None:
+        if self.is_exact:
+            assert drift(self.facts) == {}
+
+    def teardown(self) -> None:
+        self.build()
+        assert drift(self.facts) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+def test_no_history_leads_to_drift(marts: Marts) -> None:
+    class WithMarts(Histories):
+        pass
+
+    WithMarts.marts = marts
+    run_state_machine_as_test(
+        WithMarts,
+        settings=settings(
+            max_examples=HISTORIES[os.environ.get("HYPOTHESIS_PROFILE", "default")],
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
