@@ -36,20 +36,27 @@ def large(world: World) -> World:
             tweet_id, author_profile_id, conversation_id, delivery_id, content_hash, twitter_created_at, collected_at,
             has_media, has_links, has_hashtags, has_mentions, is_reply, text
         )
-        select %(first)s + number * %(step)s, 1 + number %% 2, number, 1, 1, core.snowflake_time(%(first)s + number * %(step)s),
-            now(), false, false, false, false, false, 'word w' || number
+        select %(first)s + number * %(step)s, 1 + number %% 2, number, 1, 1,
+            core.snowflake_time(%(first)s + number * %(step)s), now(), false, false, false, false, false, 'word w' || number
         from generate_series(0, %(rows)s - 1) as number
         """,
         """
-        insert into core.twitter_tweet_zones (tweet_id, zone_id, author_profile_id, twitter_created_at, first_matched_at)
+        insert into core.twitter_tweet_zones (
+            tweet_id, zone_id, author_profile_id, twitter_created_at, first_matched_at
+        )
         select tweet_id, %(zone)s, author_profile_id, twitter_created_at, now() from core.twitter_tweets
         """,
-        "insert into core.twitter_tweet_metrics (tweet_id, observed_at, like_count) select tweet_id, now(), 1 from core.twitter_tweets",
+        """
+        insert into core.twitter_tweet_metrics (tweet_id, observed_at, like_count)
+        select tweet_id, now(), 1 from core.twitter_tweets
+        """,
         """
         insert into core.twitter_entities (tweet_id, ordinal, entity_type, entity_value, entity_normalized, url_host)
         select tweet_id, kinds.ordinal, kinds.entity_type, 'x', 'x', case when kinds.entity_type = 'url' then 'x' end
         from core.twitter_tweets
-        cross join (values (0::smallint, 'hashtag'), (1::smallint, 'mention'), (2::smallint, 'url')) as kinds (ordinal, entity_type)
+        cross join (
+            values (0::smallint, 'hashtag'), (1::smallint, 'mention'), (2::smallint, 'url')
+        ) as kinds (ordinal, entity_type)
         """,
     ):
         world.connection.execute(statement, {"first": first, "step": step, "rows": ROWS, "zone": zone})

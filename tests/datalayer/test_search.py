@@ -70,8 +70,8 @@ def test_no_words_make_a_search_fail_in_another_way(world: World, words: str) ->
     assert zone is not None
     try:
         tweets.search_text(world.connection, zone[0], words)
-    except InvalidQueryError as error:
-        assert str(error)
+    except InvalidQueryError:
+        return
 
 
 @given(

@@ -25,7 +25,7 @@ def ids(page: tweets.Page[tweets.Tweet]) -> list[int]:
     return [tweet.tweet_id for tweet in page.items]
 
 
-def all_pages(read, limit: int) -> list[int]:  # noqa: ANN001
+def all_pages(read, limit: int) -> list[int]:
     found, cursor = [], None
     while True:
         page = read(limit=limit, cursor=cursor)
@@ -212,8 +212,8 @@ def test_a_cursor_gives_its_position_back(position: int) -> None:
 def test_no_text_makes_a_cursor_fail_in_another_way(text: str) -> None:
     try:
         cursors.decode("feed", text)
-    except InvalidCursorError as error:
-        assert str(error)
+    except InvalidCursorError:
+        return
 
 
 @pytest.mark.parametrize("limit", [0, -1, 201])

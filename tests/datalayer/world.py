@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
-from bench import marts
 
+from bench import marts
 from database import normal_forms, snowflake
 
 
@@ -90,7 +90,9 @@ class World:
         for zone in zones:
             self.connection.execute(
                 """
-                insert into core.twitter_tweet_zones (tweet_id, zone_id, author_profile_id, twitter_created_at, first_matched_at)
+                insert into core.twitter_tweet_zones (
+                    tweet_id, zone_id, author_profile_id, twitter_created_at, first_matched_at
+                )
                 values (%s, %s, %s, %s, %s)
                 """,
                 (tweet_id, zone, author, moment, moment),
