@@ -7,14 +7,9 @@ with tweets as (
     select * from {{ ref('stg_core__twitter_tweets') }}
 ),
 
-links as (
-    select * from {{ ref('stg_core__twitter_tweet_zones') }}
-),
-
-metrics as (
-    select * from {{ ref('stg_core__twitter_tweet_metrics') }}
-),
-
+-- "offset 0" fixes the way: the reader's conditions find tweets, then each tweet's links and counters are looked up by
+-- key. Left to itself the planner cannot know that a look-up touches one partition, and reads whole tables instead:
+-- measured on 35,646 tweets in six partitions, 24 ms a bucket against 0.06 ms.
 final as (
     select
         links.zone_id,
@@ -34,8 +29,25 @@ final as (
         metrics.bookmark_count,
         metrics.total_engagement
     from tweets
-    inner join links on tweets.tweet_id = links.tweet_id
-    left join metrics on tweets.tweet_id = metrics.tweet_id
+    cross join lateral (
+        select found.zone_id
+        from {{ ref('stg_core__twitter_tweet_zones') }} as found
+        where found.tweet_id = tweets.tweet_id
+        offset 0
+    ) as links
+    left join lateral (
+        select
+            found.retweet_count,
+            found.reply_count,
+            found.like_count,
+            found.quote_count,
+            found.view_count,
+            found.bookmark_count,
+            found.total_engagement
+        from {{ ref('stg_core__twitter_tweet_metrics') }} as found
+        where found.tweet_id = tweets.tweet_id
+        offset 0
+    ) as metrics on true
 )
 
 select * from final
