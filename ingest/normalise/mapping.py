@@ -124,7 +124,7 @@ def _content(tweet: payload.Tweet, tweet_id: int, author_id: int, created_ms: in
         in_reply_to_tweet_id=reply_to,
         in_reply_to_user_id=_optional_id(tweet.in_reply_to_user_id),
         retweeted_tweet_id=_id_of(tweet.retweeted_tweet),
-        quoted_tweet_id=_id_of(tweet.quoted_tweet),
+        quoted_tweet_id=_id_of(tweet.quoted_tweet) or _optional_id(tweet.quote_id),
         created_ms=created_ms,
         has_media=_has_media(shown),
         has_links="url" in kinds,

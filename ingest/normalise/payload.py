@@ -123,6 +123,7 @@ class Tweet(Struct, rename=_provider_name):
     author: User | None = None
     entities: Entities | None = None
     extended_entities: ExtendedEntities | None = None
+    quote_id: str | None = None
     quoted_tweet: Tweet | None = None
     retweeted_tweet: Tweet | None = None
 

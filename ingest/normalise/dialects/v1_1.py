@@ -78,6 +78,8 @@ class _Status(Struct):
     extended_tweet: _ExtendedTweet | None = None
     retweeted_status: _Status | None = None
     quoted_status: _Status | None = None
+    quoted_status_id_str: str | None = None
+    quoted_status_id: int | None = None
 
 
 class _TweetReference(Struct):
@@ -193,6 +195,7 @@ def _tweet(status: _Status) -> payload.Tweet:
         author=_user(status.user) if status.user else None,
         entities=(extended.entities if extended else None) or status.entities,
         extended_entities=(extended.extended_entities if extended else None) or status.extended_entities,
+        quote_id=_id_text(status.quoted_status_id_str, status.quoted_status_id),
         quoted_tweet=_tweet(status.quoted_status) if status.quoted_status else None,
         retweeted_tweet=_tweet(status.retweeted_status) if status.retweeted_status else None,
     )
