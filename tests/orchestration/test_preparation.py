@@ -75,7 +75,9 @@ def test_an_open_run_of_an_earlier_life_is_closed_and_a_headless_one_is_not(data
         "job = dg.GraphDefinition(name='nothing', node_defs=[]).to_job()\n"
         "with dg.DagsterInstance.get() as instance:\n"
         "    for tags in ({}, dict([sys.argv[1:]])):\n"
-        "        instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)\n"
+        "        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)\n"
+        "        instance.event_log_storage.set_concurrency_slots('pool', 2)\n"
+        "        instance.event_log_storage.claim_concurrency_slot('pool', run.run_id, 'step')\n"
     )
     command = [sys.executable, "-W", "ignore", "-c", program, *interrupted_runs.HEADLESS_TAG]
     subprocess.run(command, env=environment, cwd=PROJECT, check=True)
@@ -85,6 +87,8 @@ def test_an_open_run_of_an_earlier_life_is_closed_and_a_headless_one_is_not(data
     with connect(storage_url, application_name="a test") as connection:
         rows = connection.execute("select status from runs order by id").fetchall()
         assert rows == [("FAILURE",), ("STARTED",)]
+        held = "select status from runs join concurrency_slots on concurrency_slots.run_id = runs.run_id"
+        assert connection.execute(held).fetchall() == [("STARTED",)]
         connection.execute("truncate runs cascade")
 
 
