@@ -16,6 +16,7 @@ COMMANDS = {
     "replay": "ingest.commands.replay:replay",
     "zones": "ingest.commands.zones:zones",
     "rules": "ingest.commands.rules:rules",
+    "train-dictionary": "ingest.commands.dictionaries:train_dictionary",
 }
 
 
