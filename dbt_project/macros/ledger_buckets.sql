@@ -8,8 +8,7 @@
 -#}
 
 {% macro int_zone_author_hourly__all_buckets(target) %}
-    select links.zone_id, date_trunc('hour', links.twitter_created_at, 'UTC') as hour, links.author_profile_id
-    from {{ ref('stg_core__twitter_tweet_zones') }} as links
+    select tweets.zone_id, tweets.hour, tweets.author_profile_id from {{ ref('int_zone_tweets') }} as tweets
     union
     select present.zone_id, present.hour, present.author_profile_id from {{ target }} as present
 {% endmacro %}

@@ -23,6 +23,9 @@ POOL = "dbt"
 MAX_PASSES = 500
 """A run works a backlog off in passes of 50,000 buckets; this many are the hours of all authors of several months."""
 
+BUILD = ("build", "--exclude-resource-type", "unit_test", "--indirect-selection", "cautious")
+"""Unit tests show that the SQL is right, which no run can change. Tests between two models run where both are built."""
+
 
 class BuildConfig(dg.Config):
     """What a build is for."""
@@ -51,7 +54,7 @@ def build_assets(project: DbtProject) -> dg.AssetsDefinition:
             as_of = _set_as_of(connection, config.as_of)
             context.log.info("building as of %s", as_of.isoformat())
             drain(context.log, connection, dbt, _selected(context))
-            with dbt.invocation(["build", "--exclude-resource-type", "unit_test"], context=context) as invocation:
+            with dbt.invocation(BUILD, context=context) as invocation:
                 for event in invocation.stream():
                     yield _with_numbers(event, context, connection)
 

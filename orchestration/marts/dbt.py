@@ -38,17 +38,21 @@ class FastDbt(DbtCliResource):
 
     @contextmanager
     def invocation(self, args: Sequence[str], **arguments: Any) -> Iterator[DbtCliInvocation]:
-        """Start dbt as the role ``pipeline``, with a directory of its own for what it writes, gone afterwards.
+        """Start dbt as the role ``pipeline``, with a directory of its own for what it writes.
 
-        A parse that had to be made in full (dbt makes one when the connection is not that of the parse before) is kept
-        for the next invocation: it takes 3 seconds.
+        Nothing of it stays but the log of a failure, and a parse that had to be made in full (dbt makes one when the
+        connection is not that of the parse before): the next invocation saves the 3 seconds.
         """
-        with tempfile.TemporaryDirectory(prefix="dbt-") as directory:
-            target = Path(directory)
+        target = Path(tempfile.mkdtemp(prefix="dbt-"))
+        try:
             with _lent(environment(role_url(DatabaseSettings(), "pipeline"))):
                 invocation = self.cli(args, target_path=target, **arguments)
             yield invocation
-            _keep_parse(target / PARTIAL_PARSE.name)
+        except BaseException:
+            _keep_log_alone(target)
+            raise
+        _keep_parse(target / PARTIAL_PARSE.name)
+        shutil.rmtree(target)
 
 
 def project() -> DbtProject:
@@ -75,6 +79,15 @@ def _keep_parse(parsed: Path) -> None:
     beside = PARTIAL_PARSE.with_name(f"{PARTIAL_PARSE.name}.{os.getpid()}")
     shutil.copyfile(parsed, beside)
     beside.replace(PARTIAL_PARSE)
+
+
+def _keep_log_alone(target: Path) -> None:
+    """Leave the log where the message of the failure says it is, and nothing else."""
+    for path in target.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != "dbt.log":
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from orchestration.resources import PipelineDatabase
 
 def _refresh(name: str, mart: str, description: str, *others: str) -> Any:
     """Return a job that builds a mart after everything that it is built from, tests and verifies it."""
-    keys = [dg.AssetKey(["marts", table]) for table in (mart, *others)]
+    # Every mart is tested against the zones, which none is built from.
+    keys = [dg.AssetKey(["staging", "stg_core__zones"]), *(dg.AssetKey(["marts", table]) for table in (mart, *others))]
     layers = dg.AssetSelection.groups("staging", "intermediate", "marts")
     return dg.define_asset_job(
         name,

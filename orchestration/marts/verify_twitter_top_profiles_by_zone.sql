@@ -77,7 +77,7 @@ select
     profiles.followers_count,
     count(*) as tweet_count,
     sum(metrics.total_engagement)::bigint as total_engagement,
-    round(avg(metrics.total_engagement), 6) as avg_engagement,
+    round(avg(metrics.total_engagement), 18) as avg_engagement,
     max(tweets.twitter_created_at) as last_tweet_at
 from tweets
 inner join core.twitter_profiles as profiles on tweets.profile_id = profiles.twitter_user_id

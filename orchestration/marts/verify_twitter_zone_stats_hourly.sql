@@ -91,13 +91,13 @@ select
     sum(metrics.quote_count)::bigint as total_quotes,
     sum(metrics.view_count)::bigint as total_views,
     sum(metrics.total_engagement)::bigint as total_engagement,
-    round(avg(metrics.total_engagement), 6) as avg_engagement,
-    round(avg(metrics.retweet_count), 6) as avg_retweets,
-    round(avg(metrics.like_count), 6) as avg_likes,
+    round(avg(metrics.total_engagement), 18) as avg_engagement,
+    round(avg(metrics.retweet_count), 18) as avg_retweets,
+    round(avg(metrics.like_count), 18) as avg_likes,
     count(*) filter (where tweets.has_media) as tweets_with_media,
     count(*) filter (where tweets.has_links) as tweets_with_links,
     count(*) filter (where tweets.is_reply) as reply_tweets,
-    round(avg(tweets.sentiment_score), 6) as avg_sentiment,
+    round(avg(tweets.sentiment_score), 18) as avg_sentiment,
     tweets.hour + interval '1 hour' <= (
         select state.as_of from ops.mart_state as state where state.model = 'twitter_zone_stats_hourly'
     ) as is_complete

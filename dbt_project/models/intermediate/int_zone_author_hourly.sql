@@ -2,7 +2,6 @@
 -- Built from the tweets of the claimed buckets alone, found by author and range of ids.
 -- Late data: a change of any tweet, link or counter marks its bucket, and the bucket is counted anew.
 -- Read by int_zone_tag_author_hourly, twitter_zone_stats_hourly, twitter_top_profiles_by_zone.
--- depends_on: {{ ref('stg_core__twitter_tweet_zones') }}
 {{
     config(
         materialized='incremental',

@@ -62,7 +62,7 @@ final as (
         profiles.followers_count,
         sums.tweet_count,
         sums.total_engagement,
-        round(sums.total_engagement / nullif(sums.engagement_known_count, 0), 6)::numeric(20, 6) as avg_engagement,
+        round(sums.total_engagement / nullif(sums.engagement_known_count, 0), 18)::numeric(38, 18) as avg_engagement,
         sums.last_tweet_at
     from sums
     left join profiles on sums.profile_id = profiles.twitter_user_id
