@@ -59,6 +59,10 @@ PROBLEM = b"application/problem+json"
 _log = structlog.get_logger("ingest")
 
 
+MAX_REFUSAL_LINES_PER_SECOND = 10
+"""Log lines for each reason; strangers who knock ten thousand times a second must not fill the disk with them."""
+
+
 class _RefusedError(Exception):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -98,6 +102,7 @@ class FrontDoor:
         self._settings = parts.settings
         self._unix_time = unix_time
         self._budget = Budget(parts.settings.ingest_max_buffered_bytes)
+        self._refusal_lines = _LineBudget()
         self._in_flight = 0
         self.is_draining = False
         self._pages: dict[str, Callable[[], Awaitable[tuple[int, bytes, bytes]]]] = {
@@ -288,7 +293,9 @@ class FrontDoor:
         seconds: float = 0.0,
     ) -> None:
         self._parts.metrics.count(reason, visit.source)
-        _log_delivery(reason, visit, seconds)
+        unlogged = self._refusal_lines.spend(reason, time.monotonic())
+        if unlogged is not None:
+            _log_delivery(reason, visit, seconds, unlogged)
         if reason is Reason.SENDER_WENT_AWAY:
             return
         outcome = OUTCOMES[reason]
@@ -370,7 +377,26 @@ def _zone(query: bytes) -> str:
     return zone
 
 
-def _log_delivery(reason: Reason, visit: _Visit, seconds: float) -> None:
+class _LineBudget:
+    """How many lines may be written about refusals, by reason. Every refusal is counted in the metrics all the same."""
+
+    def __init__(self) -> None:
+        self._of_second: dict[Reason, tuple[int, int]] = {}
+        self._unlogged: dict[Reason, int] = {}
+
+    def spend(self, reason: Reason, now: float) -> int | None:
+        """Return how many refusals went without a line since the last line; ``None`` if this one goes without, too."""
+        second, written = self._of_second.get(reason, (int(now), 0))
+        if second != int(now):
+            second, written = int(now), 0
+        if written >= MAX_REFUSAL_LINES_PER_SECOND:
+            self._unlogged[reason] = self._unlogged.get(reason, 0) + 1
+            return None
+        self._of_second[reason] = (second, written + 1)
+        return self._unlogged.pop(reason, 0)
+
+
+def _log_delivery(reason: Reason, visit: _Visit, seconds: float, unlogged: int = 0) -> None:
     """Write the one line about a delivery: never a header, a key, a query or a body."""
     log = _log.info if OUTCOMES[reason].is_accepted else _log.warning
     log(
@@ -381,6 +407,7 @@ def _log_delivery(reason: Reason, visit: _Visit, seconds: float) -> None:
         items=visit.item_count,
         bytes=visit.body_bytes,
         ms=round(seconds * 1000, 2),
+        **({"unlogged": unlogged} if unlogged else {}),
     )
 
 

@@ -79,7 +79,7 @@ class IngestSettings(BaseSettings):
     """Below this nothing is accepted: PostgreSQL needs room to finish what it has (16 MiB of WAL at a time)."""
 
     ingest_log_deliveries: bool = True
-    """A line of JSON for each delivery; refusals are always logged."""
+    """A line of JSON for each committed delivery; refusals are logged anyway, at most ten a second for each reason."""
 
     @field_validator("twitterapi_io_webhook_keys", "x_api_consumer_secrets", mode="before")
     @classmethod

@@ -22,6 +22,7 @@ import zstandard
 from database import snowflake
 from database.codec import Codec
 from database.connections import Role
+from ingest.app import MAX_REFUSAL_LINES_PER_SECOND, _LineBudget
 from ingest.outcomes import OUTCOMES, Reason
 from ingest.server import load_codecs
 from tests.ingest.front_door import KEY, NEXT_KEY, SECRET, FrontDoor, serving, settings, wait_until
@@ -406,6 +407,15 @@ def test_metrics_and_log_hold_no_secret(door: FrontDoor, capsys: pytest.CaptureF
     assert '"wrong_key"' in seen or "wrong_key" in seen
     for secret in (KEY, NEXT_KEY, SECRET, "a guessed key", "a-secret-zone"):
         assert secret not in seen
+
+
+def test_strangers_who_knock_often_do_not_fill_the_log_and_are_counted_in_it() -> None:
+    lines = _LineBudget()
+    first_second = [lines.spend(Reason.WRONG_KEY, 1.0 + n / 1_000) for n in range(500)]
+    assert first_second == [0] * MAX_REFUSAL_LINES_PER_SECOND + [None] * (500 - MAX_REFUSAL_LINES_PER_SECOND)
+    assert lines.spend(Reason.OVERLOADED, 1.6) == 0
+    assert lines.spend(Reason.WRONG_KEY, 2.0) == 500 - MAX_REFUSAL_LINES_PER_SECOND
+    assert lines.spend(Reason.WRONG_KEY, 2.1) == 0
 
 
 def test_the_openapi_document_lists_every_address_and_every_status(door: FrontDoor) -> None:
