@@ -18,6 +18,8 @@ import psycopg
 
 from database import named_sql
 
+_DAY = timedelta(days=1)
+
 _SQL = named_sql.statements(Path(__file__).parent / "sql" / "budget.sql")
 
 
@@ -123,5 +125,5 @@ def _room(spending: Spending, now: datetime, lead: timedelta) -> int:
     if spending.period == "day":
         day = now.astimezone(UTC)
         gone = timedelta(hours=day.hour, minutes=day.minute, seconds=day.second) + lead
-        limit = int(limit * min(1.0, gone / timedelta(days=1)))
+        limit = limit * min(gone, _DAY) // _DAY
     return max(0, limit - spending.spent_credits)

@@ -1,0 +1,1 @@
+"""Engagement snapshots: which tweets are due, asking for them, writing what was observed."""
