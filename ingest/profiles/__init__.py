@@ -1,0 +1,1 @@
+"""Profile snapshots: following how accounts grow."""

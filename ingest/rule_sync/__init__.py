@@ -1,0 +1,1 @@
+"""Keeping the provider's rules equal to ``core.twitter_rules``."""
