@@ -74,7 +74,7 @@ def drain(
         if max(waiting.values(), default=0) <= limit:
             return count
         log.info("pass %s, marks that wait: %s", count + 1, waiting)
-        with dbt.invocation(["run", "--select", *models]) as invocation:
+        with dbt.invocation(["run", "--select", " ".join(models)]) as invocation:
             invocation.wait()
     raise dg.Failure(f"marks are left after {MAX_PASSES} passes: more is written than is built. Run the job again.")
 
