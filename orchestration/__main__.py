@@ -1,4 +1,4 @@
-"""The command line of the running project: ``python -m orchestration up | job | migrate``.
+"""The command line of the running project: ``python -m orchestration up | demo | job | migrate``.
 
 Belongs here: options, messages and exit codes (0 well, 1 failed, 2 wrong use or a port that is taken).
 Does not belong here: what the commands do.
@@ -53,6 +53,19 @@ def up(*, with_standin: bool | None) -> None:
 
 
 @main.command()
+def demo() -> None:
+    """Stream a synthetic day through the webhook, build the marts, print them and what was checked, end."""
+    from ingest.standin.push import WebhookError
+    from orchestration import demonstration
+
+    with _plain_errors():
+        try:
+            demonstration.run(RuntimeSettings(), click.echo)
+        except (demonstration.DemonstrationFailedError, WebhookError) as error:
+            raise click.ClickException(str(error)) from None
+
+
+@main.command()
 @click.argument("name")
 @click.option("--once", is_flag=True, help="Do what waits and end (for jobs that otherwise stay).")
 @click.option("--as-of", metavar="TIME", help="The moment the marts are computed for, ISO 8601.")
@@ -82,6 +95,10 @@ def _serve(settings: RuntimeSettings, *, with_standin: bool) -> None:
         environment = database.dagster_environment
         interrupted_runs.close(environment[URL_VARIABLE], environment)
         click.echo(f"database          {without_password(database_url(database.settings))}")
+        if with_standin:
+            from orchestration import demonstration
+
+            demonstration.register_live_rules(database)
         _run(database, with_standin=with_standin)
 
 

@@ -18,6 +18,7 @@ from database.connections import Role, connect, role_passwords, role_url
 from database.errors import DatabaseUnavailableError
 from database.migrate import migrate
 from database.roles import ensure_roles
+from ingest import dictionaries
 from orchestration import dagster_home
 from orchestration.settings import RuntimeSettings
 
@@ -103,6 +104,8 @@ def _prepare(settings: RuntimeSettings, server: embedded.Server | None) -> Prepa
     with connect(owner_url, application_name="prepare", autocommit=True) as connection:
         ensure_roles(connection, role_passwords(settings))
     migrate(owner_url)
+    with connect(owner_url, application_name="prepare", autocommit=True) as connection:
+        dictionaries.ensure(connection)
     home = settings.state_dir / "dagster"
     storage_url = settings.dagster_database_url or dagster_home.database_beside(owner_url)
     variables = dagster_home.prepare(home, storage_url)

@@ -54,11 +54,11 @@ def all_processes(
 ) -> list[Process]:
     """Return every process that this installation can run. The stand-in runs only when asked for."""
     shared = {"REDIS_URL": redis.url} if redis is not None else {}
-    demonstration = _demonstration(prepared) if with_standin else {}
+    demonstration = demonstration_environment(prepared) if with_standin else {}
     environment = shared | demonstration
     return [
         *([_redis(prepared, redis)] if redis is not None else []),
-        _ingest(prepared, environment),
+        ingest_process(prepared, environment),
         *([_standin(prepared, environment)] if with_standin else []),
         *_dagster(prepared, environment, socket_directory),
         *([_api(prepared, environment)] if "api" in ports(prepared.settings, with_standin=False) else []),
@@ -75,7 +75,8 @@ def _redis(prepared: Prepared, redis: embedded_redis.EmbeddedRedis) -> Process:
     )
 
 
-def _ingest(prepared: Prepared, shared: dict[str, str]) -> Process:
+def ingest_process(prepared: Prepared, shared: dict[str, str]) -> Process:
+    """Return the webhook service. ``shared`` holds the keys it accepts, unless the environment names them."""
     port = prepared.settings.ingest_port
     return Process(
         name="ingest",
@@ -166,7 +167,7 @@ def _api(prepared: Prepared, shared: dict[str, str]) -> Process:
     )
 
 
-def _demonstration(prepared: Prepared) -> dict[str, str]:
+def demonstration_environment(prepared: Prepared) -> dict[str, str]:
     """Return what lets the stand-in and the services talk: one key, and each other's addresses."""
     settings = prepared.settings
     given = settings.twitterapi_io_webhook_keys

@@ -5,7 +5,8 @@ Does not belong here: normalising itself (``ingest.normalise``).
 
 A Dagster run costs seconds to start, far too many for one run a delivery. So a run stays for a window of time, waits
 for notifications, and reports a materialisation now and then; a sensor starts its successor before it ends, and an
-advisory lock makes the successor wait until it has.
+advisory lock makes the successor wait until it has. There is no retry policy: a run that dies changes nothing, the
+sensor starts the next one, and a retry would outlive the signal that told the run to stop.
 """
 
 import time
@@ -71,7 +72,6 @@ class NormalizeConfig(dg.Config):
 @dg.multi_asset(
     name="normalize_deliveries",
     specs=SPECS,
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=2),
     code_version="1",
     pool="normalize",
 )
