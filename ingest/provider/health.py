@@ -27,3 +27,9 @@ def note_failure(connection: psycopg.Connection[Any], failed: ProviderFailed, no
     """Say that a provider failed; the time of the first failure since its last answer stays."""
     parameters = {"source": failed.source, "now": now, "detail": failed.detail}
     connection.execute(_SQL["note_failure"], parameters)
+
+
+def failing(connection: psycopg.Connection[Any]) -> str | None:
+    """Return a sentence about the provider that has been failing for longest, if one is."""
+    row = connection.execute(_SQL["failing"]).fetchone()
+    return None if row is None else f"{row[0]} has been failing since {row[1]:%Y-%m-%d %H:%M}Z: {row[2]}"

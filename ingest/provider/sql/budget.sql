@@ -35,3 +35,10 @@ set
     last_failure_at = excluded.last_failure_at,
     failure_count = health.failure_count + 1,
     last_failure = excluded.last_failure;
+
+-- name: failing
+select health.source, health.failing_since, health.last_failure
+from ops.provider_health as health
+where health.failing_since is not null
+order by health.failing_since
+limit 1;
