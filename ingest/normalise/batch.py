@@ -171,9 +171,9 @@ class Batch:
                 link.rule_ids.update(rule_ids)
                 link.items.append(position)
 
-    def count_duplicates(self, new_links: set[tuple[int, UUID]]) -> None:
-        """Tell each tally how many of its items brought no new link. ``new_links`` are those that were inserted."""
-        fresh = {self.links[key].items[0] for key in new_links}
+    def count_duplicates(self, known_links: set[tuple[int, UUID]]) -> None:
+        """Tell each tally how many of its items brought no new link. ``known_links`` were there before the batch."""
+        fresh = {link.items[0] for key, link in self.links.items() if key not in known_links}
         positions = {position for link in self.links.values() for position in link.items}
         for delivery_id, _ in positions - fresh:
             self.tallies[delivery_id].duplicate_count += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from calendar import timegm
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from database import normal_forms, snowflake
 from ingest.normalise import payload
@@ -273,11 +274,16 @@ def _parse_time(text: str | None) -> int | None:
 
 def _unix_ms(text: str) -> int:
     if len(text) == 30 and text[20:25] == "+0000":
-        clock = (int(text[11:13]), int(text[14:16]), int(text[17:19]))
-        return timegm((int(text[26:30]), _MONTHS[text[4:7]], int(text[8:10]), *clock)) * 1000
+        clock = int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
+        return (_midnight(text[4:7], text[8:10], text[26:30]) + clock) * 1000
     is_iso = text[:4].isdecimal()
     moment = datetime.fromisoformat(text) if is_iso else datetime.strptime(text, "%a %b %d %H:%M:%S %z %Y")
     return snowflake.to_unix_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+@lru_cache(maxsize=10_000)
+def _midnight(month: str, day: str, year: str) -> int:
+    return timegm((int(year), _MONTHS[month], int(day), 0, 0, 0))
 
 
 def _optional_id(text: str | None) -> int | None:

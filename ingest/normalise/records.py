@@ -16,7 +16,7 @@ from msgspec import Struct
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Entity(Struct, frozen=True, array_like=True):
+class Entity(Struct, frozen=True, array_like=True, gc=False):
     """A hashtag, mention or link at its position, in code points of the escaped text."""
 
     ordinal: int
@@ -29,7 +29,7 @@ class Entity(Struct, frozen=True, array_like=True):
     url_host: str | None
 
 
-class Tweet(Struct, frozen=True, array_like=True):
+class Tweet(Struct, frozen=True, array_like=True, gc=False):
     """The content of a tweet: everything but its counters and the way it came."""
 
     tweet_id: int
@@ -53,7 +53,7 @@ class Tweet(Struct, frozen=True, array_like=True):
     entities: tuple[Entity, ...]
 
 
-class Profile(Struct, frozen=True, array_like=True):
+class Profile(Struct, frozen=True, array_like=True, gc=False):
     """An account as one observation shows it. All but the id is ``None`` where only the id is known."""
 
     twitter_user_id: int
@@ -86,7 +86,7 @@ Counters = tuple[int | None, int | None, int | None, int | None, int | None, int
 UNKNOWN: Counters = (None, None, None, None, None, None)
 
 
-class ComplianceEvent(Struct, frozen=True):
+class ComplianceEvent(Struct, frozen=True, gc=False):
     """A notice that a tweet was deleted, withheld or restored."""
 
     tweet_id: int
@@ -95,7 +95,7 @@ class ComplianceEvent(Struct, frozen=True):
     user_id: int | None
 
 
-class Rejection(Struct, frozen=True):
+class Rejection(Struct, frozen=True, gc=False):
     """Why an item, or a tweet embedded in it, could not be normalised.
 
     ``stage`` is ``envelope``, ``item`` or ``embedded``; only the first two make the item a dead letter.
@@ -107,14 +107,14 @@ class Rejection(Struct, frozen=True):
     tweet_id: int | None = None
 
 
-class Sighting(Struct, frozen=True):
+class Sighting(Struct, frozen=True, gc=False):
     """A tweet within an item: its content and the counters observed with it."""
 
     tweet: Tweet
     counters: Counters
 
 
-class Item(Struct, frozen=True):
+class Item(Struct, frozen=True, gc=False):
     """What one item of a delivery holds.
 
     ``sightings`` begins with the delivered tweet itself, if it could be read; embedded originals follow.

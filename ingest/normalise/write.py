@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -24,7 +25,8 @@ PARSER_VERSION = 1
 
 _SQL = named_sql.statements(Path(__file__).parent / "sql" / "write.sql")
 
-_time = snowflake.from_unix_ms
+_time = lru_cache(maxsize=10_000)(snowflake.from_unix_ms)
+"""Most rows of a batch share their times of observation and receipt."""
 
 _COUNTER_TYPES = ("int8",) * 6
 
@@ -92,14 +94,14 @@ def write(connection: psycopg.Connection[Any], batch: Batch, *, authoritative: b
         changed_metrics = cursor.rowcount
         cursor.execute(_SQL["recount_older_metrics"], parameters)
         changed_metrics += cursor.rowcount
-        new_links = set(cursor.execute(_SQL["insert_new_links"]).fetchall())
+        known_links = set(cursor.execute(_SQL["insert_new_links"]).fetchall())
         cursor.execute(_SQL["extend_known_links"])
         cursor.execute(_SQL["mark_changed_buckets"])
-        batch.count_duplicates(new_links)
+        batch.count_duplicates(known_links)
         _settle(cursor, batch)
         for name in ("note_rule_triggers", "lock_known_profiles", "update_newer_profiles", "widen_seen_spans"):
             cursor.execute(_SQL[name], parameters)
-    return Written(new_tweets, rewritten_tweets, len(new_links), changed_metrics)
+    return Written(new_tweets, rewritten_tweets, len(batch.links) - len(known_links), changed_metrics)
 
 
 def _copy_facts(cursor: psycopg.Cursor[Any], batch: Batch) -> None:
@@ -226,8 +228,8 @@ def _newer(known: Counters, newer: Counters) -> Counters:
 
 
 def _entity_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
-    for tweet_id, newest in batch.tweets.items():
-        for entity in newest.tweet.entities:
+    for tweet_id in sorted(batch.tweets):
+        for entity in batch.tweets[tweet_id].tweet.entities:
             yield (
                 tweet_id,
                 entity.ordinal,

@@ -125,9 +125,9 @@ def test_an_item_that_brings_a_new_link_to_any_zone_is_no_duplicate() -> None:
     add(batch, item, 1, zone0=[], zone1=[])
     add(batch, item, 2, zone0=[])
     add(batch, item, 3, zone1=[])
-    batch.count_duplicates({(5, ZONES[1])})
+    batch.count_duplicates({(5, ZONES[0])})
     assert {key: tally.duplicate_count for key, tally in batch.tallies.items()} == {1: 0, 2: 1, 3: 1}
-    batch.count_duplicates(set())
+    batch.count_duplicates(set(batch.links))
     assert batch.tallies[1].duplicate_count == 1
 
 

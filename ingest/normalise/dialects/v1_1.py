@@ -31,7 +31,7 @@ NOTICES = frozenset({
 _LINK_TEXT = re.compile(r"<[^<>]*>")
 
 
-class _User(Struct):
+class _User(Struct, gc=False):
     id_str: str | None = None
     id: int | None = None
     screen_name: str | None = None
@@ -49,13 +49,13 @@ class _User(Struct):
     profile_banner_url: str | None = None
 
 
-class _ExtendedTweet(Struct):
+class _ExtendedTweet(Struct, gc=False):
     full_text: str | None = None
     entities: payload.Entities | None = None
     extended_entities: payload.ExtendedEntities | None = None
 
 
-class _Status(Struct):
+class _Status(Struct, gc=False):
     id_str: str | None = None
     id: int | None = None
     text: str | None = None
@@ -82,19 +82,19 @@ class _Status(Struct):
     quoted_status_id: int | None = None
 
 
-class _TweetReference(Struct):
+class _TweetReference(Struct, gc=False):
     id_str: str | None = None
     id: int | None = None
     user_id_str: str | None = None
     user_id: int | None = None
 
 
-class _DeleteNotice(Struct):
+class _DeleteNotice(Struct, gc=False):
     status: _TweetReference | None = None
     timestamp_ms: str | None = None
 
 
-class _Notice(Struct):
+class _Notice(Struct, gc=False):
     delete: _DeleteNotice | None = None
 
 

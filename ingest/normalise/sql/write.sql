@@ -59,6 +59,7 @@ create temp table if not exists batch_known_profiles (
 -- name: plan_for_a_batch
 set local enable_hashjoin = off;
 set local enable_mergejoin = off;
+set local jit = off;
 set local ledger.marks = 'explicit';
 
 -- name: insert_new_profiles
@@ -309,6 +310,7 @@ insert into batch_changed (tweet_id)
 select updated.tweet_id from updated
 where updated.is_changed;
 
+-- Returns the links that were there before: what brought only those is a duplicate.
 -- name: insert_new_links
 with inserted as (
     insert into core.twitter_tweet_zones (
@@ -321,14 +323,20 @@ with inserted as (
     inner join core.twitter_tweets as tweets on batch.tweet_id = tweets.tweet_id
     order by batch.tweet_id, batch.zone_id
     on conflict (tweet_id, zone_id) do nothing
-    returning tweet_id, zone_id
+    returning tweet_id, zone_id, twitter_created_at, author_profile_id
 ),
 
-changed as (
-    insert into batch_changed (tweet_id)
-    select inserted.tweet_id from inserted
+marked as (
+    insert into ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id)
+    select distinct
+        inserted.zone_id,
+        date_trunc('hour', inserted.twitter_created_at, 'UTC'),
+        inserted.author_profile_id
+    from inserted
 )
 
+select batch.tweet_id, batch.zone_id from batch_links as batch
+except
 select inserted.tweet_id, inserted.zone_id from inserted;
 
 -- name: extend_known_links
@@ -341,7 +349,8 @@ set
         select unnest(batch.rule_ids)
         order by 1
     )
-from batch_links as batch
+from batch_known as known
+inner join batch_links as batch on known.tweet_id = batch.tweet_id
 where
     links.tweet_id = batch.tweet_id
     and links.zone_id = batch.zone_id
