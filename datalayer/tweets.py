@@ -388,3 +388,8 @@ def newest_id(connection: Connection, zone_id: UUID, ids: IdRange | None = None)
     ids = ids or IdRange(0, snowflake.MAX_ID)
     row = rows.one_row(connection, "tweets", "newest_id", {"zone_id": zone_id, "first": ids.first, "end": ids.end})
     return None if row is None else row["tweet_id"]
+
+
+def get_zone_names_of(connection: Connection, tweet_id: int) -> tuple[str, ...]:
+    """Return the names of the zones that collected a tweet; none for an embedded original, or an unknown tweet."""
+    return tuple(row["name"] for row in rows.all_rows(connection, "tweets", "zone_names_of", {"tweet_id": tweet_id}))

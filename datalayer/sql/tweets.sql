@@ -265,3 +265,10 @@ where dictionaries.dictionary_id = %(dictionary_id)s;
 select max(links.tweet_id) as tweet_id
 from core.twitter_tweet_zones as links
 where links.zone_id = %(zone_id)s and links.tweet_id >= %(first)s and links.tweet_id < %(end)s;
+
+-- name: zone_names_of
+select zones.name
+from core.twitter_tweet_zones as links
+inner join core.zones as zones on links.zone_id = zones.id
+where links.tweet_id = %(tweet_id)s
+order by zones.name;
