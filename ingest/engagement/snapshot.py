@@ -36,8 +36,14 @@ from ingest.provider.protocol import FoundTweet, Provider, ProviderFailed, Tweet
 TICK = timedelta(minutes=15)
 """How often a run is meant to happen. The grid's smallest step is an hour: a snapshot is at most a quarter late."""
 
-PORTION = 2_000
-"""Tweets that are asked for and written in one transaction: 20 calls. A failure loses no more than this."""
+PORTION = 5_000
+"""Tweets that are asked for and written in one transaction: 50 calls. Larger ones are hardly faster (38,000 rows a
+second of one core's time at 2,000, 44,000 at 10,000), and a run that dies loses the answers of one at most."""
+
+STRIDE = 3
+"""Neighbours in a page of counters are written in three transactions instead of one: a page that is 70 % full has room
+for new versions of 43 % of its rows, and for those of the next third once the last third's old ones are gone. Measured:
+42 % HOT updates in one go, and index entries, with as many versions again to vacuum, for the rest."""
 
 CONTROLS = 5
 CONTROL_AGE = timedelta(hours=24)
@@ -128,7 +134,7 @@ class Snapshots:
         with self._alone():
             until = self._now()
             report = Report(self._settled_through(until), until)
-            candidates = self._candidates(report.after, until)
+            candidates = self.candidates(report.after, until)
             report.due_tweets = len(candidates)
             answered, left_out = self._take(candidates, report)
             if report.failure is not None:
@@ -155,7 +161,8 @@ class Snapshots:
         settled: datetime = row[0] if row else until
         return min(settled, until)
 
-    def _candidates(self, after: datetime, until: datetime) -> list[Candidate]:
+    def candidates(self, after: datetime, until: datetime) -> list[Candidate]:
+        """Return the collected tweets with snapshots due in ``(after, until]``. Reads only ranges of their ids."""
         after_ms, until_ms = snowflake.to_unix_ms(after), snowflake.to_unix_ms(until)
         found = []
         for span in grid.due_ids(after_ms, until_ms):
@@ -196,7 +203,7 @@ class Snapshots:
         Those are the youngest tier's, and within a tier the tweets that gain engagement fastest; a tweet whose speed
         is unknown, since it was observed but once, comes first.
         """
-        ids = [candidate.tweet_id for candidate in wanted]
+        ids = interleaved([candidate.tweet_id for candidate in wanted])
         allowance = self._budget.allowance(self._now(), lead=TICK)
         if allowance is None or lookup.cost_of_tweets(self._provider, len(ids)) <= allowance:
             return ids
@@ -311,6 +318,11 @@ class Snapshots:
         for (_, tier, outcome, is_over_budget), count in counted.items():
             _add(report.by_tier[tier], outcome, count, is_over_budget=is_over_budget)
         report.is_settled = True
+
+
+def interleaved(ids: Sequence[int]) -> list[int]:
+    """Return ids so that those that lie beside one another are written by different transactions (``STRIDE``)."""
+    return [number for offset in range(STRIDE) for number in ids[offset::STRIDE]]
 
 
 def coverage_since(connection: psycopg.Connection[Any], since: date) -> dict[Tier, TierReport]:
