@@ -21,7 +21,7 @@
         materialized: incremental, incremental_strategy: ledger, unique_key, pre_hook and post_hook as above;
         meta.ledger:
             bucket:         the columns of the claim key; a subset of the unique key
-            newest_first:   what tells which buckets to build first when there are more than a build may claim
+            newest_first:   the column of the queue that tells which buckets come first when a build may not claim all
             dependants:     for each model fed by this one, its bucket's columns: name there -> column here
             not_compared:   columns that say when a row was made, not what it holds
             indexes:        name -> what follows "create index name on table"
@@ -43,6 +43,12 @@
     {%- for column in columns -%}
         {{ qualifier }}{{ '.' if qualifier }}{{ column }}{{ ', ' if not loop.last }}
     {%- endfor -%}
+{%- endmacro %}
+
+{#- Marks of one bucket lie side by side in this order, so that a bound seldom splits them. -#}
+{% macro ledger_newest_first(ledger) -%}
+    newest.{{ ledger.newest_first }} desc
+    {%- for column in ledger.bucket if column != ledger.newest_first %}, newest.{{ column }}{% endfor -%}
 {%- endmacro %}
 
 {% macro ledger_equal(columns, left, right) -%}
@@ -152,24 +158,24 @@ where definitions.definition_hash <> excluded.definition_hash;
 
 delete from {{ ledger_claims(name) }};
 
-with chosen as (
-    select {{ bucket }}
-    from {{ ledger_queue(name) }}
-    group by {{ bucket }}
-    order by max({{ ledger.newest_first }}) desc
-    limit {{ var('ledger_buckets_per_run') }}
-),
-
-taken as (
+with taken as (
     delete from {{ ledger_queue(name) }} as marks
-    using chosen
-    where {{ ledger_equal(ledger.bucket, 'marks', 'chosen') }}
+    where
+        marks.ctid = any(array(
+            select newest.ctid
+            from {{ ledger_queue(name) }} as newest
+            order by {{ ledger_newest_first(ledger) }}
+            limit {{ var('ledger_marks_per_build') }}
+        ))
     returning {{ ledger_columns(ledger.bucket, 'marks') }}
 )
 
 insert into {{ ledger_claims(name) }} ({{ bucket }})
 select distinct {{ ledger_columns(ledger.bucket, 'taken') }}
 from taken;
+
+-- A handful of claims is looked up by index, a backlog is joined at once: the planner must know which it is.
+analyze {{ ledger_claims(name) }};
 {{ ledger_mark_dependants_by_rows() }}
     {%- endif -%}
 {% endmacro %}

@@ -7,8 +7,14 @@
                                      ops.mart_state, where the claim has fixed as_of and previous_as_of already.
 -#}
 
+{#- Straight from staging: int_zone_tweets looks rows up one by one, which is right for claims and slow for everything. -#}
 {% macro int_zone_author_hourly__all_buckets(target) %}
-    select tweets.zone_id, tweets.hour, tweets.author_profile_id from {{ ref('int_zone_tweets') }} as tweets
+    select
+        links.zone_id,
+        date_trunc('hour', tweets.twitter_created_at, 'UTC') as hour,
+        tweets.author_profile_id
+    from {{ ref('stg_core__twitter_tweet_zones') }} as links
+    inner join {{ ref('stg_core__twitter_tweets') }} as tweets on links.tweet_id = tweets.tweet_id
     union
     select present.zone_id, present.hour, present.author_profile_id from {{ target }} as present
 {% endmacro %}

@@ -21,7 +21,7 @@ POOL = "dbt"
 """One run of dbt at a time. The models' advisory locks would keep two apart as well, but one would wait inside dbt."""
 
 MAX_PASSES = 500
-"""A run works a backlog off in passes of 50,000 buckets; this many are the hours of all authors of several months."""
+"""A run works a backlog off in passes of 50,000 marks: this is enough for 25 million."""
 
 BUILD = ("build", "--exclude-resource-type", "unit_test", "--indirect-selection", "cautious")
 """Unit tests show that the SQL is right, which no run can change. Tests between two models run where both are built."""
@@ -68,7 +68,7 @@ def drain(
 
     The newest buckets come first, so what people look at is fresh long before a backlog is worked off.
     """
-    limit = ledger.BUCKETS_PER_BUILD if down_to is None else down_to
+    limit = ledger.MARKS_PER_BUILD if down_to is None else down_to
     for count in range(MAX_PASSES):
         waiting = ledger.waiting(connection, models)
         if max(waiting.values(), default=0) <= limit:

@@ -25,8 +25,8 @@ MODELS = (
 )
 """The models that the ledger drives, each before those that are built from it."""
 
-BUCKETS_PER_BUILD = 50_000
-"""As ``ledger_buckets_per_run`` in dbt_project.yml."""
+MARKS_PER_BUILD = 50_000
+"""As ``ledger_marks_per_build`` in dbt_project.yml."""
 
 _SQL = named_sql.statements(Path(__file__).parent / "ledger.sql")
 

@@ -2,6 +2,7 @@
 -- Built from the tweets of the claimed buckets alone, found by author and range of ids.
 -- Late data: a change of any tweet, link or counter marks its bucket, and the bucket is counted anew.
 -- Read by int_zone_tag_author_hourly, twitter_zone_stats_hourly, twitter_top_profiles_by_zone.
+-- depends_on: {{ ref('stg_core__twitter_tweet_zones') }}, {{ ref('stg_core__twitter_tweets') }}
 {{
     config(
         materialized='incremental',
@@ -24,7 +25,8 @@ tweets as (
     select * from {{ ref('int_zone_tweets') }}
 ),
 
-hours as (
+-- Materialised, so that the bounds of an hour are computed once and not for every claim.
+hours as materialized (
     select
         claims.hour,
         core.first_tweet_id_of(claims.hour) as first_tweet_id,
@@ -32,8 +34,14 @@ hours as (
     from (select distinct claims.hour from claims) as claims
 ),
 
--- "offset 0" keeps the search one claim at a time, by index, whatever the planner thinks of the claims: their
--- table was filled a moment ago and has no statistics.
+author_hours as (
+    select distinct
+        claims.hour,
+        claims.author_profile_id
+    from claims
+),
+
+-- "offset 0" keeps the search one author and hour at a time, by index, whatever the planner thinks of the claims.
 claimed_tweets as (
     select
         claims.zone_id,
@@ -52,10 +60,11 @@ claimed_tweets as (
         found.view_count,
         found.bookmark_count,
         found.total_engagement
-    from claims
-    inner join hours on claims.hour = hours.hour
+    from author_hours
+    inner join hours on author_hours.hour = hours.hour
     cross join lateral (
         select
+            tweets.zone_id,
             tweets.tweet_id,
             tweets.twitter_created_at,
             tweets.has_media,
@@ -71,13 +80,17 @@ claimed_tweets as (
             tweets.total_engagement
         from tweets
         where
-            tweets.zone_id = claims.zone_id
-            and tweets.author_profile_id = claims.author_profile_id
+            tweets.author_profile_id = author_hours.author_profile_id
             and tweets.tweet_id >= hours.first_tweet_id
             and tweets.tweet_id < hours.end_tweet_id
-            and tweets.hour = claims.hour
+            and tweets.hour = author_hours.hour
         offset 0
     ) as found
+    inner join claims
+        on
+            found.zone_id = claims.zone_id
+            and author_hours.hour = claims.hour
+            and author_hours.author_profile_id = claims.author_profile_id
 ),
 
 final as (

@@ -38,7 +38,8 @@ tag_uses as (
     select * from {{ ref('int_zone_hashtag_uses') }}
 ),
 
-hours as (
+-- Materialised, so that the bounds of an hour are computed once and not for every claim.
+hours as materialized (
     select
         claims.hour,
         core.first_tweet_id_of(claims.hour) as first_tweet_id,
@@ -46,7 +47,14 @@ hours as (
     from (select distinct claims.hour from claims) as claims
 ),
 
--- "offset 0" keeps the search one claim at a time, by index, as in int_zone_author_hourly.
+author_hours as (
+    select distinct
+        filled.hour,
+        filled.author_profile_id
+    from filled
+),
+
+-- "offset 0" keeps the search one author and hour at a time, by index, as in int_zone_author_hourly.
 uses as (
     select
         filled.zone_id,
@@ -57,10 +65,11 @@ uses as (
         found.total_engagement,
         found.hashtag,
         found.original_hashtag
-    from filled
-    inner join hours on filled.hour = hours.hour
+    from author_hours
+    inner join hours on author_hours.hour = hours.hour
     cross join lateral (
         select
+            tag_uses.zone_id,
             tag_uses.tweet_id,
             tag_uses.twitter_created_at,
             tag_uses.total_engagement,
@@ -68,13 +77,17 @@ uses as (
             tag_uses.original_hashtag
         from tag_uses
         where
-            tag_uses.zone_id = filled.zone_id
-            and tag_uses.author_profile_id = filled.author_profile_id
+            tag_uses.author_profile_id = author_hours.author_profile_id
             and tag_uses.tweet_id >= hours.first_tweet_id
             and tag_uses.tweet_id < hours.end_tweet_id
-            and tag_uses.hour = filled.hour
+            and tag_uses.hour = author_hours.hour
         offset 0
     ) as found
+    inner join filled
+        on
+            found.zone_id = filled.zone_id
+            and author_hours.hour = filled.hour
+            and author_hours.author_profile_id = filled.author_profile_id
 ),
 
 final as (

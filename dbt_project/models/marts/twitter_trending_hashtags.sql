@@ -27,11 +27,13 @@ uses as (
     select * from {{ ref('int_zone_hashtag_uses') }}
 ),
 
-bounds as (
+bounds as materialized (
     select
         state.as_of,
         date_trunc('hour', state.as_of, 'UTC') as open_hour,
-        date_trunc('hour', state.as_of, 'UTC') - interval '23 hours' as first_hour
+        date_trunc('hour', state.as_of, 'UTC') - interval '23 hours' as first_hour,
+        core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC')) as first_tweet_id_of_open_hour,
+        core.end_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') + interval '1 hour') as end_tweet_id_of_open_hour
     from {{ source('ledger', 'mart_state') }} as state
     where state.model = 'twitter_trending_hashtags'
 ),
@@ -82,26 +84,35 @@ recounted as (
         part.hashtag,
         part.author_profile_id,
         part.original_hashtag,
-        count(*) as tweet_count,
-        sum(uses.total_engagement)::bigint as total_engagement,
-        max(uses.twitter_created_at) as last_used_at,
-        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-            as top_tweet_ids,
-        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-            as top_tweet_engagements
+        found.tweet_count,
+        found.total_engagement,
+        found.last_used_at,
+        found.top_tweet_ids,
+        found.top_tweet_engagements
     from windowed as part
     cross join bounds
-    inner join uses
-        on
-            part.zone_id = uses.zone_id
-            and part.author_profile_id = uses.author_profile_id
-            and part.hashtag = uses.hashtag
-            and part.original_hashtag = uses.original_hashtag
-            and uses.tweet_id >= core.first_tweet_id_of(bounds.open_hour)
+    cross join lateral (
+        select
+            count(*) as tweet_count,
+            sum(uses.total_engagement)::bigint as total_engagement,
+            max(uses.twitter_created_at) as last_used_at,
+            (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
+                as top_tweet_ids,
+            (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
+                as top_tweet_engagements
+        from uses
+        where
+            uses.zone_id = part.zone_id
+            and uses.author_profile_id = part.author_profile_id
+            and uses.tweet_id >= bounds.first_tweet_id_of_open_hour
+            and uses.tweet_id < bounds.end_tweet_id_of_open_hour
             and uses.hour = bounds.open_hour
             and uses.twitter_created_at <= bounds.as_of
+            and uses.hashtag = part.hashtag
+            and uses.original_hashtag = part.original_hashtag
+        having count(*) > 0
+    ) as found
     where part.reaches_beyond
-    group by part.zone_id, part.hashtag, part.author_profile_id, part.original_hashtag
 ),
 
 partials as (
