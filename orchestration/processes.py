@@ -176,6 +176,9 @@ def demonstration_environment(prepared: Prepared) -> dict[str, str]:
         "TWITTERAPI_IO_WEBHOOK_KEYS": given.get_secret_value() if given else key,
         "TWITTERAPI_IO_URL": f"http://127.0.0.1:{settings.standin_port}",
         "TWITTERAPI_IO_KEY": key,
+        # The stand-in costs nothing and answers as fast as it is asked.
+        "TWITTERAPI_IO_CREDITS_PER_DAY": "1000000000",
+        "TWITTERAPI_IO_CALLS_PER_SECOND": "100",
         "STANDIN_WEBHOOK_URL": f"http://127.0.0.1:{settings.ingest_port}/webhooks/twitterapi_io",
         "STANDIN_WEBHOOK_KEY": key,
         "STANDIN_API_KEY": key,

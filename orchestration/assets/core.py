@@ -4,8 +4,9 @@ Belongs here: how normalising looks from Dagster: its assets, its window, what i
 Does not belong here: normalising itself (``ingest.normalise``).
 
 A Dagster run costs seconds to start, far too many for one run a delivery. So a run stays for a window of time, waits
-for notifications, and reports a materialisation now and then; a sensor starts its successor before it ends, and an
-advisory lock makes the successor wait until it has. There is no retry policy: a run that dies changes nothing, the
+for notifications, and reports a materialisation now and then; a sensor starts its successor before it ends. An advisory
+lock makes the successor wait until it has, and a run goes on past its window until a successor waits: however long a
+busy machine takes to start one, somebody is at work. There is no retry policy: a run that dies changes nothing, the
 sensor starts the next one, and a retry would outlive the signal that told the run to stop.
 """
 
@@ -34,8 +35,14 @@ REPORT_SECONDS = 60.0
 
 HANDOVER_POLL_SECONDS = 0.25
 
-ONE_AT_A_TIME = 7_203_002
-"""Advisory lock of the normalising run. Within a run any number of workers may share the work."""
+LONGEST_OVERTIME_SECONDS = 600.0
+"""How long past its window a run waits for a successor; longer means that nobody starts one any more."""
+
+AT_WORK = 7_203_002
+"""Advisory lock of the run that stays. Draining by hand needs none: any number of workers may share the work."""
+
+NEXT_IN_LINE = 7_203_003
+"""Advisory lock of the run that waits to take over."""
 
 DELIVERIES = dg.AssetKey(["raw", "deliveries"])
 
@@ -73,7 +80,6 @@ class NormalizeConfig(dg.Config):
     name="normalize_deliveries",
     specs=SPECS,
     code_version="1",
-    pool="normalize",
 )
 def normalize(
     context: dg.AssetExecutionContext, config: NormalizeConfig, database: PipelineDatabase
@@ -81,14 +87,14 @@ def normalize(
     """Turn raw deliveries into rows of ``core``, exactly once, in any order, and mark every bucket they change."""
     with database.connect(application_name="normalize") as connection:
         report = _Reporter(context, connection)
-        _take_over(connection, context)
         worker = Worker(connection)
         if config.once:
             worker.drain()
         else:
-            deadline = time.monotonic() + config.window_seconds
+            _take_over(connection, context)
+            end = _end_of_window(connection, config.window_seconds)
             unchanged = _watch_code()
-            worker.follow(until=lambda: report.tick(worker.progress, deadline) or not unchanged())
+            worker.follow(until=lambda: report.is_done(worker.progress, end) or not unchanged())
         yield from report.results(worker.progress)
 
 
@@ -100,8 +106,8 @@ class _Reporter:
         self._connection = connection
         self._next_report = time.monotonic() + REPORT_SECONDS
 
-    def tick(self, progress: Progress, deadline: float) -> bool:
-        """Report if it is time to; return whether the window has ended."""
+    def is_done(self, progress: Progress, is_over: Callable[[], bool]) -> bool:
+        """Report if it is time to; return whether the window is over."""
         now = time.monotonic()
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS
@@ -109,7 +115,7 @@ class _Reporter:
                 metadata = self._metadata(spec.key.path[-1], progress)
                 self._context.log_event(dg.AssetMaterialization(asset_key=spec.key, metadata=metadata))
             self._observe_queue()
-        return now >= deadline
+        return is_over()
 
     def results(self, progress: Progress) -> Iterator[dg.MaterializeResult[Any]]:
         """Yield the run's last word on each asset."""
@@ -156,16 +162,40 @@ class _Reporter:
 
 
 def _take_over(connection: psycopg.Connection[Any], context: dg.AssetExecutionContext) -> None:
-    """Wait until the run before has ended. Asks again and again: a blocked statement would hold a snapshot."""
+    """Stand in line until the run before has ended. Asks again and again: a blocked statement would hold a snapshot."""
     waiting_since = time.monotonic()
-    while not _holds_lock(connection):
-        time.sleep(HANDOVER_POLL_SECONDS)
+    for lock in (NEXT_IN_LINE, AT_WORK):
+        while not _takes(connection, lock):
+            time.sleep(HANDOVER_POLL_SECONDS)
+    _gives_back(connection, NEXT_IN_LINE)
     context.log.info("took over after %.1f s", time.monotonic() - waiting_since)
 
 
-def _holds_lock(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute("select pg_try_advisory_lock(%s)", (ONE_AT_A_TIME,)).fetchone()
+def _end_of_window(connection: psycopg.Connection[Any], window_seconds: float) -> Callable[[], bool]:
+    """Return a function that tells whether the window is over and somebody waits to take over."""
+    deadline = time.monotonic() + window_seconds
+
+    def is_over() -> bool:
+        overtime = time.monotonic() - deadline
+        return overtime >= 0 and (overtime > LONGEST_OVERTIME_SECONDS or _somebody_waits(connection))
+
+    return is_over
+
+
+def _somebody_waits(connection: psycopg.Connection[Any]) -> bool:
+    if _takes(connection, NEXT_IN_LINE):
+        _gives_back(connection, NEXT_IN_LINE)
+        return False
+    return True
+
+
+def _takes(connection: psycopg.Connection[Any], lock: int) -> bool:
+    row = connection.execute("select pg_try_advisory_lock(%s)", (lock,)).fetchone()
     return bool(row and row[0])
+
+
+def _gives_back(connection: psycopg.Connection[Any], lock: int) -> None:
+    connection.execute("select pg_advisory_unlock(%s)", (lock,))
 
 
 def _watch_code() -> Callable[[], bool]:

@@ -133,7 +133,8 @@ insert into batch_written (tweet_id)
 select inserted.tweet_id from inserted;
 
 -- The newest observation's content counts; within one instant the larger hash. After a change of the parser the
--- content of the same observation is replaced (authoritative).
+-- content of the same observation is replaced (authoritative), and that of the same delivery even where a look-up has
+-- counted since: look-ups bring no content.
 -- name: rewrite_changed_tweets
 with rewritten as (
     update core.twitter_tweets as tweets
@@ -167,6 +168,7 @@ with rewritten as (
                 batch.observed_at = known.observed_at
                 and (%(authoritative)s::boolean or batch.content_hash > tweets.content_hash)
             )
+            or (%(authoritative)s::boolean and batch.delivery_id = tweets.delivery_id)
         )
     returning tweets.tweet_id
 ),
