@@ -117,7 +117,7 @@ def test_bodies_stay_uncompressed_in_the_partitions(db: Connection) -> None:
 
 
 def test_other_writers_go_on_while_a_partition_waits_for_a_long_one(db: Connection, empty_database_url: str) -> None:
-    """T28: to attach a partition of tweets is to lock the profiles that they refer to, against every writer of profiles.
+    """T28: to attach a partition of tweets is to lock the profiles that they refer to, against all who write them.
 
     While a long transaction holds the maker up, it must give way to the others again and again.
     """
