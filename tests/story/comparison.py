@@ -53,7 +53,10 @@ def core_differences(connection: psycopg.Connection[Any], counted: Recount, zone
         entities.setdefault(tweet_id, []).append(recount.Entity(*values))
     metrics = dict(_counters(connection, "tweet_id", "core.twitter_tweet_metrics"))
     history = dict(_counters(connection, "tweet_id, snapshot_at", "core.twitter_engagement_history"))
-    links = {row[0] for row in connection.execute("select tweet_id from core.twitter_tweet_zones where zone_id = %s", (zone_id,))}
+    links = {
+        row[0]
+        for row in connection.execute("select tweet_id from core.twitter_tweet_zones where zone_id = %s", (zone_id,))
+    }
     profiles = {
         row[0]: row[1:]
         for row in connection.execute(
@@ -66,7 +69,7 @@ def core_differences(connection: psycopg.Connection[Any], counted: Recount, zone
             """
         )
     }
-    events = {row for row in connection.execute("select tweet_id, user_id, event_type from core.twitter_compliance_events")}
+    events = set(connection.execute("select tweet_id, user_id, event_type from core.twitter_compliance_events"))
     known_metrics = {key: value for key, value in metrics.items() if value != recount.UNKNOWN}
     return [
         *_compare("twitter_tweets", {key: _shown(tweet) for key, tweet in counted.tweets.items()}, tweets, _is_among),
@@ -78,8 +81,14 @@ def core_differences(connection: psycopg.Connection[Any], counted: Recount, zone
         ),
         *_compare("twitter_tweet_metrics", counted.metrics, known_metrics),
         *_compare("twitter_engagement_history", counted.history, history),
-        *_compare("twitter_tweet_zones", dict.fromkeys(tweet.tweet_id for tweet in counted.in_zone(zone)), dict.fromkeys(links)),
-        *_compare("twitter_profiles", {key: _looks(profile) for key, profile in counted.profiles.items()}, profiles, _is_among),
+        *_compare(
+            "twitter_tweet_zones",
+            dict.fromkeys(tweet.tweet_id for tweet in counted.in_zone(zone)),
+            dict.fromkeys(links),
+        ),
+        *_compare(
+            "twitter_profiles", {key: _looks(profile) for key, profile in counted.profiles.items()}, profiles, _is_among
+        ),
         *_compare(
             "twitter_compliance_events",
             dict.fromkeys((event.tweet_id, event.user_id, event.event_type) for event in counted.deletions),
@@ -126,7 +135,9 @@ def mart_differences(connection: psycopg.Connection[Any], counted: Recount, zone
     )
     return [
         *_compare("twitter_zone_stats_hourly", recount.zone_stats_hourly(counted, zone, as_of), hours, _same_hour),
-        *_compare("twitter_top_profiles_by_zone", recount.top_profiles_by_zone(counted, zone, as_of), profiles, _same_profile),
+        *_compare(
+            "twitter_top_profiles_by_zone", recount.top_profiles_by_zone(counted, zone, as_of), profiles, _same_profile
+        ),
         *_compare("twitter_trending_hashtags", recount.trending_hashtags(counted, zone, as_of), tags, _same_tag),
     ]
 
@@ -141,10 +152,8 @@ def _compare(
     if not (missing or surplus or different):
         return []
     examples = "; ".join(f"{key}: expected {expected[key]}, stored {stored[key]}" for key in different[:SHOWN])
-    return [
-        f"{table}: {len(missing)} missing {missing[:SHOWN]}, {len(surplus)} surplus {surplus[:SHOWN]}, "
-        f"{len(different)} different {examples}"
-    ]
+    counts = f"{len(missing)} missing {missing[:SHOWN]}, {len(surplus)} surplus {surplus[:SHOWN]}"
+    return [f"{table}: {counts}, {len(different)} different {examples}"]
 
 
 def _is_among(expected: Iterable[Hashable], stored: Hashable) -> bool:

@@ -143,9 +143,7 @@ def pipeline(server_url: str, template: str, shared_state: SharedState, director
     with connect(server_url, application_name="tests", autocommit=True) as administration:
         clone(administration, name, template)
         urls = {role: as_role(url, shared_state, role) for role in ROLES}
-        service = Service(
-            _environment(urls, directory), directory / "serve.log", FrontDoor("127.0.0.1", _free_port())
-        )
+        service = Service(_environment(urls, directory), directory / "serve.log", FrontDoor("127.0.0.1", _free_port()))
         try:
             service.start()
             with connect(url, application_name="story", autocommit=True) as owner:

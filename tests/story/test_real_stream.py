@@ -134,7 +134,6 @@ def test_the_same_archive_shuffled_changes_no_row(story: Story, tmp_path: Path) 
     assert _everything(running) == before
     running.build(AS_OF)
     assert _everything(running) == before
-    assert differences(running.owner, story.counted, ZONE, AS_OF) == []
 
 
 def _replay_shuffled(story: Story, folder: Path) -> dict[str, int]:
