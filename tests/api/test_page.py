@@ -43,7 +43,12 @@ def address(world: World, role_urls: dict[Role, str]) -> Iterator[str]:
         "update core.twitter_profiles set is_monitored = true, followers_count = 5 where twitter_user_id = 1"
     )
     newest = world.connection.execute(
-        "select max(tweet_id) from core.twitter_tweet_zones where zone_id = (select id from core.zones where name = 'news')"
+        """
+        select max(links.tweet_id)
+        from core.twitter_tweet_zones as links
+        inner join core.zones as zones on links.zone_id = zones.id
+        where zones.name = 'news'
+        """
     ).fetchone()
     assert newest is not None
     for minutes in (1, 2, 3):
