@@ -214,8 +214,6 @@ inner join {{ this }} as built on {{ ledger_equal(ledger.bucket, 'claims', 'buil
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | list -%}
     {%- set others = columns | reject('in', key) | list -%}
     {%- set compared = others | reject('in', ledger.get('not_compared', [])) | list -%}
-analyze {{ built }};
-
 delete from {{ target }} as present
 using {{ ledger_claims(model.name) }} as claims
 where

@@ -62,7 +62,7 @@ claimed_tweets as (
         found.total_engagement
     from author_hours
     inner join hours on author_hours.hour = hours.hour
-    cross join lateral (
+    inner join lateral (
         select
             tweets.zone_id,
             tweets.tweet_id,
@@ -85,7 +85,7 @@ claimed_tweets as (
             and tweets.tweet_id < hours.end_tweet_id
             and tweets.hour = author_hours.hour
         offset 0
-    ) as found
+    ) as found on true
     inner join claims
         on
             found.zone_id = claims.zone_id

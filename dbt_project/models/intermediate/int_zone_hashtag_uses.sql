@@ -18,7 +18,7 @@ final as (
         first_spellings.hashtag,
         first_spellings.original_hashtag
     from tweets
-    cross join lateral (
+    inner join lateral (
         select distinct on (entities.entity_normalized)
             entities.entity_normalized as hashtag,
             entities.entity_value as original_hashtag
@@ -26,7 +26,7 @@ final as (
         where entities.tweet_id = tweets.tweet_id and entities.entity_type = 'hashtag'
         order by entities.entity_normalized, entities.start_index nulls last, entities.ordinal
         offset 0
-    ) as first_spellings
+    ) as first_spellings on true
 )
 
 select * from final

@@ -67,7 +67,7 @@ uses as (
         found.original_hashtag
     from author_hours
     inner join hours on author_hours.hour = hours.hour
-    cross join lateral (
+    inner join lateral (
         select
             tag_uses.zone_id,
             tag_uses.tweet_id,
@@ -82,7 +82,7 @@ uses as (
             and tag_uses.tweet_id < hours.end_tweet_id
             and tag_uses.hour = author_hours.hour
         offset 0
-    ) as found
+    ) as found on true
     inner join filled
         on
             found.zone_id = filled.zone_id

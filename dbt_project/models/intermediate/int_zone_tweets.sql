@@ -29,12 +29,12 @@ final as (
         metrics.bookmark_count,
         metrics.total_engagement
     from tweets
-    cross join lateral (
+    inner join lateral (
         select found.zone_id
         from {{ ref('stg_core__twitter_tweet_zones') }} as found
         where found.tweet_id = tweets.tweet_id
         offset 0
-    ) as links
+    ) as links on true
     left join lateral (
         select
             found.retweet_count,

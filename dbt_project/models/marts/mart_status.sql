@@ -12,19 +12,35 @@ verification as (
 ),
 
 waiting as (
-    {%- for name in [
-        'int_zone_author_hourly', 'int_zone_tag_author_hourly', 'twitter_zone_stats_hourly',
-        'twitter_top_profiles_by_zone', 'twitter_trending_hashtags',
-    ] %}
     select
-        '{{ name }}' as model,
+        'int_zone_author_hourly' as model,
         count(*) as waiting_mark_count,
         min(marks.marked_at) as waiting_since
-    from {{ source('ledger', name ~ '__marks') }} as marks
-        {%- if not loop.last %}
+    from {{ source('ledger', 'int_zone_author_hourly__marks') }} as marks
     union all
-        {%- endif %}
-    {%- endfor %}
+    select
+        'int_zone_tag_author_hourly' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'int_zone_tag_author_hourly__marks') }} as marks
+    union all
+    select
+        'twitter_zone_stats_hourly' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'twitter_zone_stats_hourly__marks') }} as marks
+    union all
+    select
+        'twitter_top_profiles_by_zone' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'twitter_top_profiles_by_zone__marks') }} as marks
+    union all
+    select
+        'twitter_trending_hashtags' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'twitter_trending_hashtags__marks') }} as marks
 ),
 
 final as (

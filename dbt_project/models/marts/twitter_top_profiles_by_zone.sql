@@ -37,7 +37,7 @@ sums as (
         found.engagement_known_count,
         found.last_tweet_at
     from claims
-    cross join lateral (
+    inner join lateral (
         select
             sum(hours.tweet_count)::bigint as tweet_count,
             sum(hours.total_engagement)::bigint as total_engagement,
@@ -46,7 +46,7 @@ sums as (
         from hours
         where hours.zone_id = claims.zone_id and hours.author_profile_id = claims.profile_id
         having count(*) > 0
-    ) as found
+    ) as found on true
 ),
 
 final as (

@@ -54,7 +54,7 @@ windowed as (
         found.last_used_at > found.as_of as reaches_beyond
     from claims
     cross join bounds
-    cross join lateral (
+    inner join lateral (
         select
             tags.zone_id,
             tags.hashtag,
@@ -74,7 +74,7 @@ windowed as (
             and tags.hour >= bounds.first_hour
             and tags.hour <= bounds.open_hour
         offset 0
-    ) as found
+    ) as found on true
 ),
 
 -- When as_of lies before tweets that are known already, the part of the open hour after it must not count.
@@ -91,7 +91,7 @@ recounted as (
         found.top_tweet_engagements
     from windowed as part
     cross join bounds
-    cross join lateral (
+    inner join lateral (
         select
             count(*) as tweet_count,
             sum(uses.total_engagement)::bigint as total_engagement,
@@ -111,7 +111,7 @@ recounted as (
             and uses.hashtag = part.hashtag
             and uses.original_hashtag = part.original_hashtag
         having count(*) > 0
-    ) as found
+    ) as found on true
     where part.reaches_beyond
 ),
 
@@ -161,7 +161,9 @@ spellings as (
         partials.original_hashtag,
         row_number() over (
             partition by partials.zone_id, partials.hashtag
-            order by sum(partials.tweet_count) desc, partials.original_hashtag collate "C"
+            order by
+                sum(partials.tweet_count) desc,
+                partials.original_hashtag collate "C"  -- noqa: references.consistent
         ) as place
     from partials
     group by partials.zone_id, partials.hashtag, partials.original_hashtag

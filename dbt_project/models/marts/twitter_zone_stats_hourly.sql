@@ -41,13 +41,17 @@ sums as (
         sum(authors.total_quotes)::bigint as total_quotes,
         sum(authors.total_views)::bigint as total_views,
         sum(authors.total_engagement)::bigint as total_engagement,
-        round(sum(authors.total_engagement) / nullif(sum(authors.engagement_known_count), 0), 18)::numeric(38, 18) as avg_engagement,
-        round(sum(authors.total_retweets) / nullif(sum(authors.retweets_known_count), 0), 18)::numeric(38, 18) as avg_retweets,
-        round(sum(authors.total_likes) / nullif(sum(authors.likes_known_count), 0), 18)::numeric(38, 18) as avg_likes,
+        round(sum(authors.total_engagement) / nullif(sum(authors.engagement_known_count), 0), 18)::numeric(38, 18)
+            as avg_engagement,
+        round(sum(authors.total_retweets) / nullif(sum(authors.retweets_known_count), 0), 18)::numeric(38, 18)
+            as avg_retweets,
+        round(sum(authors.total_likes) / nullif(sum(authors.likes_known_count), 0), 18)::numeric(38, 18)
+            as avg_likes,
         sum(authors.tweets_with_media)::bigint as tweets_with_media,
         sum(authors.tweets_with_links)::bigint as tweets_with_links,
         sum(authors.reply_tweets)::bigint as reply_tweets,
-        round(sum(authors.sentiment_sum) / nullif(sum(authors.sentiment_count), 0), 18)::numeric(38, 18) as avg_sentiment
+        round(sum(authors.sentiment_sum) / nullif(sum(authors.sentiment_count), 0), 18)::numeric(38, 18)
+            as avg_sentiment
     from claims
     inner join authors on claims.zone_id = authors.zone_id and claims.hour = authors.hour
     group by claims.zone_id, claims.hour
