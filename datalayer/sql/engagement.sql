@@ -57,7 +57,8 @@ cross join lateral (
         from core.twitter_engagement_history as history
         where
             history.tweet_id = candidates.tweet_id
-            and coalesce(history.retweet_count, history.reply_count, history.like_count, history.quote_count) is not null
+            and coalesce(history.retweet_count, history.reply_count, history.like_count, history.quote_count)
+            is not null
         order by history.snapshot_at desc
         limit 2
     ) as observed

@@ -1,7 +1,7 @@
 -- Hashtags that stand beside a given one, counted over its newest uses.
 -- name: co_occurring
 with uses as materialized (
-    select distinct entities.tweet_id
+    select entities.tweet_id
     from core.twitter_entities as entities
     where
         entities.entity_type = 'hashtag'
@@ -14,9 +14,14 @@ with uses as materialized (
 ),
 
 in_zone as materialized (
-    select uses.tweet_id
+    select distinct uses.tweet_id
     from uses
-    inner join core.twitter_tweet_zones as links on uses.tweet_id = links.tweet_id and links.zone_id = %(zone_id)s
+    cross join lateral (
+        select links.zone_id
+        from core.twitter_tweet_zones as links
+        where links.tweet_id = uses.tweet_id and links.zone_id = %(zone_id)s
+        offset 0
+    ) as linked
 ),
 
 pairs as (
@@ -24,8 +29,15 @@ pairs as (
         in_zone.tweet_id,
         beside.entity_normalized as hashtag
     from in_zone
-    inner join core.twitter_entities as beside on in_zone.tweet_id = beside.tweet_id
-    where beside.entity_type = 'hashtag' and beside.entity_normalized <> %(hashtag)s
+    cross join lateral (
+        select entities.entity_normalized
+        from core.twitter_entities as entities
+        where
+            entities.tweet_id = in_zone.tweet_id
+            and entities.entity_type = 'hashtag'
+            and entities.entity_normalized <> %(hashtag)s
+        offset 0
+    ) as beside
 )
 
 select

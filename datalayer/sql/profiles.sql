@@ -23,7 +23,7 @@ select
     profiles.last_seen_at,
     profiles.last_updated_at
 from core.twitter_profiles as profiles
-where profiles.twitter_user_id = any(%(ids)s::bigint []);
+where profiles.twitter_user_id = any(%(ids)s::bigint[]);
 
 -- name: id_of_username
 select profiles.twitter_user_id
@@ -54,7 +54,8 @@ by_words as (
     where
         to_tsvector(
             'simple',
-            coalesce(profiles.name, '') || ' ' || coalesce(profiles.username, '') || ' ' || coalesce(profiles.description, '')
+            coalesce(profiles.name, '') || ' ' || coalesce(profiles.username, '') || ' '
+            || coalesce(profiles.description, '')
         ) @@ websearch_to_tsquery('simple', %(text)s)
     order by profiles.followers_count desc nulls last, profiles.twitter_user_id
     limit %(limit)s

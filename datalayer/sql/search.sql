@@ -40,7 +40,7 @@ passing as materialized (
         where tweets.tweet_id = scanned.tweet_id
         offset 0
     ) as found
-    where lower(found.text) like all(%(patterns)s::text [])
+    where lower(found.text) like all(%(patterns)s::text[])
 )
 
 select
@@ -89,7 +89,7 @@ select
 -- name: rank
 select tweets.tweet_id
 from core.twitter_tweets as tweets
-where tweets.tweet_id = any(%(ids)s::bigint [])
+where tweets.tweet_id = any(%(ids)s::bigint[])
 order by
     ts_rank_cd(core.search_vector(tweets.text), %(query)s::tsquery, 1) desc,
     tweets.tweet_id desc

@@ -72,7 +72,7 @@ select
     candidates.unique_authors,
     candidates.total_engagement,
     candidates.last_used_at,
-    '{}'::text [] as sample_tweets,
+    '{}'::text[] as sample_tweets,
     baseline.tweet_count as baseline_tweet_count
 from candidates
 cross join lateral (
