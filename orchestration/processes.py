@@ -6,11 +6,11 @@ Does not belong here: how processes are kept alive (``supervisor.py``).
 
 from __future__ import annotations
 
-import secrets
 import sys
 from pathlib import Path
 
 from datalayer import embedded_redis
+from ingest.standin.key import make_demonstration_key
 from orchestration import dagster_home
 from orchestration.preparation import PROJECT, Prepared
 from orchestration.process import (
@@ -171,7 +171,7 @@ def demonstration_environment(prepared: Prepared) -> dict[str, str]:
     """Return what lets the stand-in and the services talk: one key, and each other's addresses."""
     settings = prepared.settings
     given = settings.twitterapi_io_webhook_keys
-    key = given.get_secret_value().split(",")[0].strip() if given else _kept_key(settings.state_dir / "standin_key")
+    key = given.get_secret_value().split(",")[0].strip() if given else make_demonstration_key(settings.state_dir)
     return {
         "TWITTERAPI_IO_WEBHOOK_KEYS": given.get_secret_value() if given else key,
         "TWITTERAPI_IO_URL": f"http://127.0.0.1:{settings.standin_port}",
@@ -182,12 +182,6 @@ def demonstration_environment(prepared: Prepared) -> dict[str, str]:
         "STANDIN_WEBHOOK_URL": f"http://127.0.0.1:{settings.ingest_port}/webhooks/twitterapi_io",
         "STANDIN_WEBHOOK_KEY": key,
         "STANDIN_API_KEY": key,
+        # Synthetic tweets on this machine alone are anybody's to read, unless keys say otherwise.
+        **({} if settings.api_keys else {"API_OPEN": "true"}),
     }
-
-
-def _kept_key(path: Path) -> str:
-    """Return the demonstration's key, made on first use: a replay from another terminal needs it as well."""
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(24))
-    return path.read_text()

@@ -24,6 +24,7 @@ class RuntimeSettings(DatabaseSettings):
 
     twitterapi_io_webhook_keys: SecretStr | None = None
     twitterapi_io_key: SecretStr | None = None
+    api_keys: SecretStr | None = None
     x_api_bearer_token: SecretStr | None = None
 
     @property

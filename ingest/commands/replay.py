@@ -15,9 +15,10 @@ import psycopg
 from database.connections import connect, role_url
 from database.errors import DatabaseUnavailableError
 from database.settings import DatabaseSettings
-from ingest import settings
+from ingest import settings, zones
 from ingest.errors import ConfigurationError
 from ingest.replay.command import ReplayDefaults, replay_command
+from ingest.standin.key import demonstration_key
 
 
 def _defaults() -> ReplayDefaults:
@@ -27,16 +28,26 @@ def _defaults() -> ReplayDefaults:
         raise click.UsageError(str(error)) from None
     keys = chosen.webhook_keys()
     database = DatabaseSettings()
+    connect = _pipeline(database)
     return ReplayDefaults(
         url=f"http://{chosen.ingest_host}:{chosen.ingest_port}",
-        key=keys[0] if keys else None,
+        key=keys[0] if keys else demonstration_key(database.state_dir),
         state_dir=database.state_dir,
-        connect=_accounting(database),
+        connect=connect,
+        add_zone=partial(_add_zone, connect) if connect else None,
     )
 
 
-def _accounting(database: DatabaseSettings) -> Callable[[], psycopg.Connection] | None:
-    """Return how to reach the accounting; ``None`` where no database is known here, as beside a remote service."""
+def _add_zone(connect: Callable[[], psycopg.Connection], name: str) -> bool:
+    with connect() as connection:
+        if any(zone.name == name for zone in zones.every(connection)):
+            return False
+        zones.add(connection, name)
+        return True
+
+
+def _pipeline(database: DatabaseSettings) -> Callable[[], psycopg.Connection] | None:
+    """Return how to reach the database; ``None`` where none is known here, as beside a remote service."""
     try:
         url = role_url(database, "pipeline")
     except DatabaseUnavailableError:

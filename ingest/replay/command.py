@@ -30,19 +30,24 @@ from ingest.replay.run import DEFAULT_BATCH, Progress, ReplayPlan, ReplaySummary
 LOG_EVERY_SECONDS = 5.0
 MOST_REFUSED_LINES_SHOWN = 20
 
+DEFAULT_ZONE = "archive"
+"""Where archived tweets go unless a zone is named: v1.1 knows no rules."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayDefaults:
     """What options need not say: where the service is, its key, where state is kept, how to read the accounting.
 
     ``connect`` opens a connection in autocommit that may read ``ops.delivery_accounting``; None where the database
-    cannot be reached from here, and the summary then ends with what was acknowledged.
+    cannot be reached from here, and the summary then ends with what was acknowledged. ``add_zone`` makes sure that a
+    zone is there and tells whether it had to be added.
     """
 
     url: str
     key: str | None
     state_dir: Path
     connect: Callable[[], AbstractContextManager[psycopg.Connection]] | None = None
+    add_zone: Callable[[str], bool] | None = None
 
 
 def replay_command(load_defaults: Callable[[], ReplayDefaults]) -> click.Command:
@@ -50,7 +55,7 @@ def replay_command(load_defaults: Callable[[], ReplayDefaults]) -> click.Command
 
     @click.command("replay")
     @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-    @click.option("--zone", help="The zone that v1.1 tweets are collected for.")
+    @click.option("--zone", help=f"The zone that v1.1 tweets are collected for; by default {DEFAULT_ZONE!r}.")
     @click.option("--tag", help="The rule tag for twitterapi.io tweets that have no envelope.")
     @click.option("--dialect", type=click.Choice(get_args(Dialect)), default="v1_1", show_default=True)
     @click.option("--url", help="Address of the ingest service; by default the one that runs here.")
@@ -67,15 +72,25 @@ def replay_command(load_defaults: Callable[[], ReplayDefaults]) -> click.Command
         help="Seconds to wait for everything to be normalised; 0 does not wait.",
     )
     def command(
-        *, files: tuple[Path, ...], url: str | None, key: str | None, drain_timeout: float, **options: object
+        *,
+        files: tuple[Path, ...],
+        zone: str | None,
+        url: str | None,
+        key: str | None,
+        drain_timeout: float,
+        **options: object,
     ) -> None:
         """Post archived tweets (plain, .gz or .bz2) through the running webhook."""
         defaults = load_defaults()
         used_key = key or defaults.key
         if not used_key:
             raise click.UsageError("no webhook key: give --key, or set TWITTERAPI_IO_WEBHOOK_KEYS")
+        if options["dialect"] == "v1_1":
+            zone = zone or DEFAULT_ZONE
+            _have_zone(zone, defaults)
         plan = ReplayPlan(
             files=files,
+            zone=zone,
             url=url or defaults.url,
             key=used_key,
             state_dir=defaults.state_dir,
@@ -84,6 +99,12 @@ def replay_command(load_defaults: Callable[[], ReplayDefaults]) -> click.Command
         _run(plan, defaults, drain_timeout)
 
     return command
+
+
+def _have_zone(zone: str, defaults: ReplayDefaults) -> None:
+    """Add the zone if it is missing: its tweets would all become dead letters."""
+    if defaults.add_zone is not None and defaults.add_zone(zone):
+        click.echo(f"added the zone {zone!r}")
 
 
 def _run(plan: ReplayPlan, defaults: ReplayDefaults, drain_timeout: float) -> None:

@@ -543,9 +543,14 @@ class TestCommand:
         assert "of 3 items: 1 accepted, 0 duplicate, 1 control messages, 1 dead-lettered\n" in outcome.output
 
     def test_a_stop_is_a_sentence_and_no_traceback(self, webhook: Webhook, tmp_path: Path) -> None:
-        code, output = self.invoke(webhook, tmp_path, str(archive_of(tmp_path, 1)))
+        code, output = self.invoke(webhook, tmp_path, str(tmp_path / "missing.jsonl"))
         assert (code, "Traceback" in output) == (1, False)
-        assert "Error: v1.1 lines do not say which zone" in output
+        assert "missing.jsonl" in output
+
+    def test_without_a_zone_lines_go_into_the_archive(self, webhook: Webhook, tmp_path: Path) -> None:
+        code, output = self.invoke(webhook, tmp_path, str(archive_of(tmp_path, 1)))
+        assert code == 0, output
+        assert "1 acknowledged" in output
 
     def test_without_a_key_it_says_how_to_give_one(self, webhook: Webhook, tmp_path: Path) -> None:
         code, output = self.invoke(webhook, tmp_path, str(archive_of(tmp_path, 1)), "--zone", "z", key=None)
