@@ -8,20 +8,20 @@ with landed as (
     )
     select *
     from unnest(
-        %(delivery_ids)b::bigint [],
-        %(received_at)b::timestamptz [],
-        %(sources)b::text [],
-        %(zones)b::text [],
-        %(item_counts)b::integer [],
-        %(body_bytes)b::integer [],
-        %(dictionary_ids)b::integer [],
-        %(bodies)b::bytea []
+        %(delivery_ids)b::bigint[],
+        %(received_at)b::timestamptz[],
+        %(sources)b::text[],
+        %(zones)b::text[],
+        %(item_counts)b::integer[],
+        %(body_bytes)b::integer[],
+        %(dictionary_ids)b::integer[],
+        %(bodies)b::bytea[]
     )
 ),
 
 queued as (
     insert into raw.delivery_queue (delivery_id)
-    select * from unnest(%(delivery_ids)b::bigint [])
+    select * from unnest(%(delivery_ids)b::bigint[])
 )
 
 select pg_notify('deliveries', '');

@@ -33,4 +33,6 @@ order by zones.name, zones.id;
 -- name: timezones
 select pg_timezone_names.name
 from pg_timezone_names
-where pg_timezone_names.name !~ '^(posix|right)/' and pg_timezone_names.name not in ('localtime', 'posixrules', 'Factory');
+where
+    pg_timezone_names.name !~ '^(posix|right)/'
+    and pg_timezone_names.name not in ('localtime', 'posixrules', 'Factory');

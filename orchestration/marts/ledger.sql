@@ -2,7 +2,7 @@
 -- The moment that windows end at and hours are complete by; without one given, the present.
 update ops.as_of
 set as_of = coalesce(%(as_of)s::timestamptz, now()), written_at = now()
-returning as_of
+returning as_of;
 
 -- name: waiting
 select
@@ -19,7 +19,7 @@ from (
     union all
     select 'twitter_trending_hashtags', count(*) from ops.twitter_trending_hashtags__marks
 ) as waiting
-where waiting.model = any(%(models)s)
+where waiting.model = any(%(models)s);
 
 -- name: builds
 -- What the latest build of each model did. Rows are those that the statistics count; exact within one vacuum.
@@ -30,19 +30,19 @@ select
     coalesce(pg_stat_get_live_tuples(to_regclass(schemas.name || '.' || state.model)), 0) as row_count
 from ops.mart_state as state
 cross join (values ('intermediate'), ('marts')) as schemas (name)
-where to_regclass(schemas.name || '.' || state.model) is not null
+where to_regclass(schemas.name || '.' || state.model) is not null;
 
 -- name: unknown_zones
 select given.name
-from unnest(%(zones)s::text []) as given (name)
-where not exists (select 1 from core.zones where zones.name = given.name)
+from unnest(%(zones)s::text[]) as given (name)
+where not exists (select 1 from core.zones where zones.name = given.name);
 
 -- name: mark_buckets
 -- Every bucket of the chosen days (UTC) that has tweets or a row; all others follow from these. Counts only, if dry.
 with chosen_zones as (
     select zones.id
     from core.zones
-    where cardinality(%(zones)s::text []) = 0 or zones.name = any(%(zones)s::text [])
+    where cardinality(%(zones)s::text[]) = 0 or zones.name = any(%(zones)s::text[])
 ),
 
 buckets as (
@@ -85,4 +85,4 @@ marked as (
     where not %(dry_run)s
 )
 
-select count(*) from chosen
+select count(*) from chosen;

@@ -37,7 +37,7 @@ select marks.zone_id, marks.author_profile_id from ops.int_zone_author_hourly__m
 except
 select zones.id, marks.profile_id
 from ops.twitter_top_profiles_by_zone__profile_marks as marks
-cross join core.zones
+cross join core.zones;
 
 -- name: recount
 create temporary table recounted on commit drop as
@@ -82,7 +82,7 @@ select
 from tweets
 inner join core.twitter_profiles as profiles on tweets.profile_id = profiles.twitter_user_id
 left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
-group by tweets.zone_id, tweets.profile_id, profiles.twitter_user_id
+group by tweets.zone_id, tweets.profile_id, profiles.twitter_user_id;
 
 -- name: compare
 create temporary table drifted_buckets on commit drop as
@@ -102,7 +102,8 @@ with present as (
         mart.avg_engagement,
         mart.last_tweet_at
     from marts.twitter_top_profiles_by_zone as mart
-    inner join checked_buckets on mart.zone_id = checked_buckets.zone_id and mart.profile_id = checked_buckets.profile_id
+    inner join checked_buckets
+        on mart.zone_id = checked_buckets.zone_id and mart.profile_id = checked_buckets.profile_id
 ),
 
 differences as (
@@ -112,7 +113,7 @@ differences as (
 )
 
 select distinct differences.zone_id, differences.profile_id
-from differences
+from differences;
 
 -- name: mark
 -- From the bottom: what the mart is built from may be what is wrong.
@@ -132,4 +133,4 @@ with from_below as (
 
 insert into ops.twitter_top_profiles_by_zone__marks (zone_id, profile_id)
 select drifted_buckets.zone_id, drifted_buckets.profile_id
-from drifted_buckets
+from drifted_buckets;

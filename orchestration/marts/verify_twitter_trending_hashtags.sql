@@ -65,7 +65,7 @@ inner join core.twitter_tweets as tweets
         and tweets.tweet_id >= core.first_tweet_id_of(changed_hours.hour)
         and tweets.tweet_id < core.end_tweet_id_of(changed_hours.hour + interval '1 hour')
 inner join core.twitter_entities as entities on tweets.tweet_id = entities.tweet_id
-where entities.entity_type = 'hashtag'
+where entities.entity_type = 'hashtag';
 
 -- name: recount
 create temporary table recounted on commit drop as
@@ -151,7 +151,7 @@ select
     array_agg(uses.tweet_id::text order by uses.place) filter (where uses.place <= 3) as sample_tweets
 from uses
 inner join votes on uses.zone_id = votes.zone_id and uses.hashtag = votes.hashtag and votes.place = 1
-group by uses.zone_id, uses.hashtag, votes.original_hashtag
+group by uses.zone_id, uses.hashtag, votes.original_hashtag;
 
 -- name: compare
 create temporary table drifted_buckets on commit drop as
@@ -176,7 +176,7 @@ differences as (
 )
 
 select distinct differences.zone_id, differences.hashtag
-from differences
+from differences;
 
 -- name: mark
 -- From the bottom: what the mart is built from may be what is wrong.
@@ -204,4 +204,4 @@ with from_below as (
 
 insert into ops.twitter_trending_hashtags__marks (zone_id, hashtag)
 select drifted_buckets.zone_id, drifted_buckets.hashtag
-from drifted_buckets
+from drifted_buckets;

@@ -46,7 +46,7 @@ from candidates
 except
 select marks.zone_id, marks.hour from ops.twitter_zone_stats_hourly__marks as marks
 except
-select marks.zone_id, marks.hour from ops.int_zone_author_hourly__marks as marks
+select marks.zone_id, marks.hour from ops.int_zone_author_hourly__marks as marks;
 
 -- name: recount
 create temporary table recounted on commit drop as
@@ -103,7 +103,7 @@ select
     ) as is_complete
 from tweets
 left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
-group by tweets.zone_id, tweets.hour
+group by tweets.zone_id, tweets.hour;
 
 -- name: compare
 create temporary table drifted_buckets on commit drop as
@@ -138,7 +138,7 @@ differences as (
 )
 
 select distinct differences.zone_id, differences.hour
-from differences
+from differences;
 
 -- name: mark
 -- From the bottom: what the mart is built from may be what is wrong.
@@ -161,4 +161,4 @@ with from_below as (
 
 insert into ops.twitter_zone_stats_hourly__marks (zone_id, hour)
 select drifted_buckets.zone_id, drifted_buckets.hour
-from drifted_buckets
+from drifted_buckets;

@@ -63,7 +63,7 @@ select report.source, report.stage, report.reason, report.letter_count, report.l
 from raw.dead_letter_report as report
 order by report.letter_count desc, report.source, report.reason;
 
--- Rows without the tweet they belong to, and tweets without their metrics row, among the tweets collected since a moment.
+-- Rows without the tweet they belong to, and tweets without their metrics row, among those collected since a moment.
 -- name: orphans
 select
     (

@@ -56,8 +56,10 @@ create function core.end_tweet_id_of(moment timestamptz) returns bigint
     language sql immutable strict parallel safe
     return core.snowflake_floor(greatest(moment, timestamptz '2010-11-06 00:00:00+00'));
 
-comment on function core.first_tweet_id_of(timestamptz) is 'Smallest tweet id that can have been posted at or after a moment';
-comment on function core.end_tweet_id_of(timestamptz) is 'Smallest tweet id that cannot have been posted before a moment';
+comment on function core.first_tweet_id_of(timestamptz) is
+    'Smallest tweet id that can have been posted at or after a moment';
+comment on function core.end_tweet_id_of(timestamptz) is
+    'Smallest tweet id that cannot have been posted before a moment';
 
 create function core.touch_updated_at() returns trigger
     language plpgsql as

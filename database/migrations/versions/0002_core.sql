@@ -77,7 +77,9 @@ create table core.twitter_profiles (
 create index idx_twitter_profiles_username on core.twitter_profiles (lower(username) text_pattern_ops);
 comment on index core.idx_twitter_profiles_username is 'A profile by its name, or by the beginning of it';
 create index idx_twitter_profiles_search on core.twitter_profiles
-    using gin (to_tsvector('simple', coalesce(name, '') || ' ' || coalesce(username, '') || ' ' || coalesce(description, '')));
+    using gin (
+        to_tsvector('simple', coalesce(name, '') || ' ' || coalesce(username, '') || ' ' || coalesce(description, ''))
+    );
 comment on index core.idx_twitter_profiles_search is 'Profile search by words of name, username and description';
 create index idx_twitter_profiles_monitored on core.twitter_profiles (twitter_user_id) where is_monitored;
 comment on index core.idx_twitter_profiles_monitored is 'The profiles whose evolution is tracked';
@@ -152,7 +154,9 @@ create table core.twitter_tweet_metrics (
     total_engagement bigint generated always as (
         case
             when coalesce(retweet_count, reply_count, like_count, quote_count) is not null
-                then coalesce(retweet_count, 0) + coalesce(reply_count, 0) + coalesce(like_count, 0) + coalesce(quote_count, 0)
+                then
+                    coalesce(retweet_count, 0) + coalesce(reply_count, 0)
+                    + coalesce(like_count, 0) + coalesce(quote_count, 0)
         end
     ) stored,
     constraint twitter_tweet_metrics_pkey primary key (tweet_id),
@@ -291,7 +295,9 @@ from (
     select
         history.*,
         case
-            when coalesce(history.retweet_count, history.reply_count, history.like_count, history.quote_count) is not null
+            when
+                coalesce(history.retweet_count, history.reply_count, history.like_count, history.quote_count)
+                is not null
                 then
                     coalesce(history.retweet_count, 0) + coalesce(history.reply_count, 0)
                     + coalesce(history.like_count, 0) + coalesce(history.quote_count, 0)
@@ -304,7 +310,8 @@ comment on column core.twitter_engagement_history_with_deltas.engagement_velocit
 
 comment on table core.zones is 'One row per zone: a topic area that rules collect tweets for';
 comment on table core.twitter_rules is 'One row per rule: what the provider is asked to deliver, and for which zone';
-comment on table core.twitter_profiles is 'One row per account, as last observed; no username means that only the id is known';
+comment on table core.twitter_profiles is
+    'One row per account, as last observed; no username means that only the id is known';
 comment on table core.twitter_tweets is 'One row per tweet, delivered by a rule or embedded in a retweet or a quote';
 comment on table core.twitter_tweet_zones is 'One row per tweet and zone that collected it';
 comment on table core.twitter_tweet_metrics is 'One row per tweet: the latest known counters, NULL where unknown';

@@ -1,4 +1,5 @@
--- One row per dictionary that delivery bodies are compressed with. Trained on synthetic payloads: it holds nobody's text.
+-- One row per dictionary that delivery bodies are compressed with.
+-- Trained on synthetic payloads: it holds nobody's text.
 create table raw.compression_dictionaries (
     dictionary_id integer constraint compression_dictionaries_pkey primary key,
     source text not null,
@@ -20,7 +21,8 @@ create table raw.deliveries (
     constraint deliveries_pkey primary key (delivery_id)
 ) partition by range (delivery_id);
 alter table raw.deliveries alter column body set storage external;
-comment on column raw.deliveries.item_count is 'Items that the service counted in the body; 1 for a body that it could not split';
+comment on column raw.deliveries.item_count is
+    'Items that the service counted in the body; 1 for a body that it could not split';
 comment on column raw.deliveries.zone is 'Zone that the sender named, where the source has no rules (v1_1)';
 
 -- One row per delivery that waits to be normalised. Deleting it, in the normalising transaction, is the claim.

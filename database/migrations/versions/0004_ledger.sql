@@ -91,7 +91,7 @@ create table ops.mart_state (
 );
 
 -- Marks for the tweets whose rows a statement changed, through the zones that collected them.
-create function ops.mark_tweets(tweet_ids bigint []) returns void
+create function ops.mark_tweets(tweet_ids bigint[]) returns void
     language sql
     begin atomic
     insert into ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id)
@@ -206,33 +206,38 @@ $$;
 create trigger twitter_tweets_mark_insert after insert on core.twitter_tweets
     referencing new table as new_rows for each statement execute function ops.on_change_of_tweet_rows();
 create trigger twitter_tweets_mark_update after update on core.twitter_tweets
-    referencing old table as old_rows new table as new_rows for each statement execute function ops.on_update_of_tweets();
+    referencing old table as old_rows new table as new_rows
+    for each statement execute function ops.on_update_of_tweets();
 create trigger twitter_tweets_mark_delete after delete on core.twitter_tweets
     referencing old table as old_rows for each statement execute function ops.on_change_of_tweet_rows();
 
 create trigger twitter_tweet_metrics_mark_insert after insert on core.twitter_tweet_metrics
     referencing new table as new_rows for each statement execute function ops.on_change_of_tweet_rows();
 create trigger twitter_tweet_metrics_mark_update after update on core.twitter_tweet_metrics
-    referencing old table as old_rows new table as new_rows for each statement execute function ops.on_change_of_tweet_rows();
+    referencing old table as old_rows new table as new_rows
+    for each statement execute function ops.on_change_of_tweet_rows();
 create trigger twitter_tweet_metrics_mark_delete after delete on core.twitter_tweet_metrics
     referencing old table as old_rows for each statement execute function ops.on_change_of_tweet_rows();
 
 create trigger twitter_entities_mark_insert after insert on core.twitter_entities
     referencing new table as new_rows for each statement execute function ops.on_change_of_tweet_rows();
 create trigger twitter_entities_mark_update after update on core.twitter_entities
-    referencing old table as old_rows new table as new_rows for each statement execute function ops.on_change_of_tweet_rows();
+    referencing old table as old_rows new table as new_rows
+    for each statement execute function ops.on_change_of_tweet_rows();
 create trigger twitter_entities_mark_delete after delete on core.twitter_entities
     referencing old table as old_rows for each statement execute function ops.on_change_of_tweet_rows();
 
 create trigger twitter_tweet_zones_mark_insert after insert on core.twitter_tweet_zones
     referencing new table as new_rows for each statement execute function ops.on_change_of_links();
 create trigger twitter_tweet_zones_mark_update after update on core.twitter_tweet_zones
-    referencing old table as old_rows new table as new_rows for each statement execute function ops.on_change_of_links();
+    referencing old table as old_rows new table as new_rows
+    for each statement execute function ops.on_change_of_links();
 create trigger twitter_tweet_zones_mark_delete after delete on core.twitter_tweet_zones
     referencing old table as old_rows for each statement execute function ops.on_change_of_links();
 
 create trigger twitter_profiles_mark_update after update on core.twitter_profiles
-    referencing old table as old_rows new table as new_rows for each statement execute function ops.on_update_of_profiles();
+    referencing old table as old_rows new table as new_rows
+    for each statement execute function ops.on_update_of_profiles();
 
 create trigger twitter_tweets_refuse_truncate before truncate on core.twitter_tweets
     for each statement execute function ops.refuse_truncate();
@@ -243,19 +248,30 @@ create trigger twitter_tweet_metrics_refuse_truncate before truncate on core.twi
 create trigger twitter_entities_refuse_truncate before truncate on core.twitter_entities
     for each statement execute function ops.refuse_truncate();
 
-comment on table ops.int_zone_author_hourly__marks is 'Buckets of int_zone_author_hourly whose facts changed, appended by whoever changed them';
-comment on table ops.int_zone_author_hourly__claims is 'Buckets that int_zone_author_hourly is rebuilding; empty outside its transaction';
-comment on table ops.int_zone_tag_author_hourly__marks is 'Buckets of int_zone_tag_author_hourly whose facts changed, appended by whoever changed them';
-comment on table ops.int_zone_tag_author_hourly__claims is 'Buckets that int_zone_tag_author_hourly is rebuilding; empty outside its transaction';
-comment on table ops.twitter_zone_stats_hourly__marks is 'Buckets of twitter_zone_stats_hourly whose facts changed, appended by whoever changed them';
-comment on table ops.twitter_zone_stats_hourly__claims is 'Buckets that twitter_zone_stats_hourly is rebuilding; empty outside its transaction';
-comment on table ops.twitter_top_profiles_by_zone__marks is 'Buckets of twitter_top_profiles_by_zone whose facts changed, appended by whoever changed them';
-comment on table ops.twitter_top_profiles_by_zone__claims is 'Buckets that twitter_top_profiles_by_zone is rebuilding; empty outside its transaction';
-comment on table ops.twitter_trending_hashtags__marks is 'Buckets of twitter_trending_hashtags whose facts changed, appended by whoever changed them';
-comment on table ops.twitter_trending_hashtags__claims is 'Buckets that twitter_trending_hashtags is rebuilding; empty outside its transaction';
+comment on table ops.int_zone_author_hourly__marks is
+    'Buckets of int_zone_author_hourly whose facts changed, appended by whoever changed them';
+comment on table ops.int_zone_author_hourly__claims is
+    'Buckets that int_zone_author_hourly is rebuilding; empty outside its transaction';
+comment on table ops.int_zone_tag_author_hourly__marks is
+    'Buckets of int_zone_tag_author_hourly whose facts changed, appended by whoever changed them';
+comment on table ops.int_zone_tag_author_hourly__claims is
+    'Buckets that int_zone_tag_author_hourly is rebuilding; empty outside its transaction';
+comment on table ops.twitter_zone_stats_hourly__marks is
+    'Buckets of twitter_zone_stats_hourly whose facts changed, appended by whoever changed them';
+comment on table ops.twitter_zone_stats_hourly__claims is
+    'Buckets that twitter_zone_stats_hourly is rebuilding; empty outside its transaction';
+comment on table ops.twitter_top_profiles_by_zone__marks is
+    'Buckets of twitter_top_profiles_by_zone whose facts changed, appended by whoever changed them';
+comment on table ops.twitter_top_profiles_by_zone__claims is
+    'Buckets that twitter_top_profiles_by_zone is rebuilding; empty outside its transaction';
+comment on table ops.twitter_trending_hashtags__marks is
+    'Buckets of twitter_trending_hashtags whose facts changed, appended by whoever changed them';
+comment on table ops.twitter_trending_hashtags__claims is
+    'Buckets that twitter_trending_hashtags is rebuilding; empty outside its transaction';
 comment on table ops.twitter_top_profiles_by_zone__profile_marks is 'Profiles whose shown columns changed';
 comment on table ops.as_of is 'The moment that windows such as 24 h end at (one row)';
-comment on table ops.mart_state is 'One row per model that the ledger drives: when it was last built, and for which moment';
+comment on table ops.mart_state is
+    'One row per model that the ledger drives: when it was last built, and for which moment';
 
 grant select, insert, update, delete on all tables in schema ops to pipeline;
 revoke all on ops.schema_version from pipeline;

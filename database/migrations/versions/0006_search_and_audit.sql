@@ -1,7 +1,7 @@
 -- Search in scripts without spaces, and a record of who changed what people change by hand.
 
 -- A script written without spaces is one long word to the parser; every two letters of it are indexed instead.
-create function core.bigrams(words text) returns text []
+create function core.bigrams(words text) returns text[]
     language sql immutable strict parallel safe
     return (
         select coalesce(array_agg(distinct substr(run.letters, place, 2)), '{}')
@@ -92,12 +92,18 @@ create trigger zones_audit_update after update on core.zones
     ) execute function ops.on_change_by_people('id');
 create trigger twitter_rules_audit_insert_delete after insert or delete on core.twitter_rules
     for each row execute function ops.on_change_by_people('id');
--- The normaliser notes when a rule triggered, and the synchronising job the provider's id: neither is a person's change.
+-- The normaliser notes when a rule triggered, the synchronising job the provider's id: neither is a person's change.
 create trigger twitter_rules_audit_update after update on core.twitter_rules
     for each row when (
-        (old.zone_id, old.source, old.tag, old.query, old.query_type, old.query_builder_config, old.interval_seconds, old.is_active)
+        (
+            old.zone_id, old.source, old.tag, old.query, old.query_type, old.query_builder_config, old.interval_seconds,
+            old.is_active
+        )
         is distinct from
-        (new.zone_id, new.source, new.tag, new.query, new.query_type, new.query_builder_config, new.interval_seconds, new.is_active)
+        (
+            new.zone_id, new.source, new.tag, new.query, new.query_type, new.query_builder_config, new.interval_seconds,
+            new.is_active
+        )
     ) execute function ops.on_change_by_people('id');
 create trigger twitter_profiles_audit_monitoring after update of is_monitored on core.twitter_profiles
     for each row when (old.is_monitored is distinct from new.is_monitored)

@@ -24,7 +24,8 @@ create table ops.engagement_coverage (
     constraint engagement_coverage_adds_up check (due_count = taken_count + absent_count + missed_count),
     constraint engagement_coverage_knows_why check (over_budget_count between 0 and missed_count)
 );
-comment on column ops.engagement_coverage.taken_count is 'Due snapshots with an observation before the next one was due';
+comment on column ops.engagement_coverage.taken_count is
+    'Due snapshots with an observation before the next one was due';
 comment on column ops.engagement_coverage.absent_count is 'The provider answered, and does not show the tweet';
 comment on column ops.engagement_coverage.missed_count is 'Nobody asked, or the provider failed';
 comment on column ops.engagement_coverage.over_budget_count is 'Those of the missed that the spending limit left out';
@@ -38,8 +39,10 @@ create table ops.tweet_absences (
     last_missed_at timestamptz not null,
     constraint tweet_absences_were_missed check (miss_count > 0)
 );
-comment on column ops.tweet_absences.reason is 'absent: merely not shown; else what the provider says, for instance suspended';
-comment on column ops.tweet_absences.miss_count is 'Consecutive look-ups without it; the row goes when it is shown again';
+comment on column ops.tweet_absences.reason is
+    'absent: merely not shown; else what the provider says, for instance suspended';
+comment on column ops.tweet_absences.miss_count is
+    'Consecutive look-ups without it; the row goes when it is shown again';
 
 -- One row per account that the latest look-up did not show.
 create table ops.profile_absences (
@@ -101,7 +104,8 @@ comment on index core.idx_twitter_rule_periods_zone is 'When a zone was listened
 -- One row per handle and name that an account no longer carries. The present ones are those of the profile.
 create table core.twitter_profile_names (
     profile_id bigint not null
-        constraint twitter_profile_names_profile_id_fkey references core.twitter_profiles (twitter_user_id) on delete cascade,
+        constraint twitter_profile_names_profile_id_fkey
+        references core.twitter_profiles (twitter_user_id) on delete cascade,
     valid_to timestamptz not null,
     valid_from timestamptz not null,
     username text,
@@ -194,7 +198,8 @@ comment on table ops.provider_budget is 'What the calls to each source cost, by 
 comment on table ops.provider_health is 'One row per source: since when it has been failing, if it is';
 comment on table core.twitter_rule_periods is 'One row per period in which a rule delivered';
 comment on table core.twitter_profile_names is 'One row per handle and name that an account no longer carries';
-comment on view core.twitter_profile_name_history is 'Every handle and name of an account with the period it was seen in';
+comment on view core.twitter_profile_name_history is
+    'Every handle and name of an account with the period it was seen in';
 comment on view core.twitter_profile_snapshots_with_deltas is 'Profile snapshots with the change since the one before';
 
 grant select, insert, update, delete on

@@ -65,12 +65,12 @@ select
             limit 2
         ) as latest
     )::float8 as velocity_per_hour
-from unnest(%(tweet_ids)s::bigint []) as asked (tweet_id);
+from unnest(%(tweet_ids)s::bigint[]) as asked (tweet_id);
 
 -- name: known_absent
 select absences.tweet_id
 from ops.tweet_absences as absences
-where absences.tweet_id = any(%(tweet_ids)s::bigint []);
+where absences.tweet_id = any(%(tweet_ids)s::bigint[]);
 
 -- Tweets that were on show a moment ago, beside those that are doubted: if they are missing too, the answer is wrong.
 -- name: control_tweets
@@ -79,7 +79,7 @@ from core.twitter_tweet_metrics as metrics
 inner join core.twitter_tweet_zones as links on metrics.tweet_id = links.tweet_id
 where
     metrics.tweet_id >= %(since_id)s
-    and metrics.tweet_id <> all (%(doubted)s::bigint [])
+    and metrics.tweet_id <> all(%(doubted)s::bigint[])
     and not exists (select from ops.tweet_absences as absences where absences.tweet_id = metrics.tweet_id)
 order by metrics.tweet_id desc
 limit %(limit)s;
@@ -88,12 +88,12 @@ limit %(limit)s;
 copy batch_tweets (
     tweet_id, observed_at, first_counted_at, retweet_count, reply_count, like_count, quote_count, view_count,
     bookmark_count
-) from stdin (format binary);
+) from stdin (format binary); -- noqa: PRS
 
 -- name: copy_history
 copy batch_history (
     tweet_id, snapshot_at, retweet_count, reply_count, like_count, quote_count, view_count, bookmark_count
-) from stdin (format binary);
+) from stdin (format binary); -- noqa: PRS
 
 -- What is not in core (any more) is not written: it may have been erased while it was being looked up.
 -- name: forget_unknown_observations
@@ -111,7 +111,7 @@ delete from batch_changed;
 -- name: note_absences
 insert into ops.tweet_absences as absences (tweet_id, reason, miss_count, first_missed_at, last_missed_at)
 select missing.tweet_id, missing.reason, 1, %(observed_at)s, %(observed_at)s
-from unnest(%(tweet_ids)s::bigint [], %(reasons)s::text []) as missing (tweet_id, reason)
+from unnest(%(tweet_ids)s::bigint[], %(reasons)s::text[]) as missing (tweet_id, reason)
 on conflict (tweet_id) do update
 set
     reason = excluded.reason,
@@ -121,7 +121,7 @@ where absences.last_missed_at < excluded.last_missed_at;
 
 -- name: forget_absences
 delete from ops.tweet_absences as absences
-where absences.tweet_id = any(%(tweet_ids)s::bigint []);
+where absences.tweet_id = any(%(tweet_ids)s::bigint[]);
 
 -- name: add_coverage
 insert into ops.engagement_coverage as coverage (

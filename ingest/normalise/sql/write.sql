@@ -1,5 +1,5 @@
 -- How a merged batch becomes rows of core. Statements run in the order of this file, in one transaction.
--- Locks are taken in the same order by every worker, each kind by ascending key, so that workers wait but never deadlock.
+-- Locks are taken in the same order by every worker, each kind by ascending key: workers wait but never deadlock.
 
 -- name: create_batch_tables
 create temp table if not exists batch_profiles (
@@ -29,7 +29,7 @@ create temp table if not exists batch_history (
 ) on commit delete rows;
 create temp table if not exists batch_links (
     tweet_id bigint, zone_id uuid, author_profile_id bigint, twitter_created_at timestamptz,
-    first_matched_at timestamptz, rule_ids uuid [], primary key (tweet_id, zone_id)
+    first_matched_at timestamptz, rule_ids uuid[], primary key (tweet_id, zone_id)
 ) on commit delete rows;
 create temp table if not exists batch_events (
     tweet_id bigint, event_type text, event_at timestamptz, received_at timestamptz, user_id bigint, delivery_id bigint
@@ -60,7 +60,7 @@ create temp table if not exists batch_known_profiles (
 set local enable_hashjoin = off;
 set local enable_mergejoin = off;
 set local jit = off;
-set local ledger.marks = 'explicit';
+set local ledger.marks = 'explicit'; -- noqa: PRS
 
 -- name: insert_new_profiles
 insert into core.twitter_profiles (

@@ -63,7 +63,7 @@ order by tops.profile_id;
 -- name: known_absent
 select absences.profile_id
 from ops.profile_absences as absences
-where absences.profile_id = any(%(profile_ids)s::bigint []);
+where absences.profile_id = any(%(profile_ids)s::bigint[]);
 
 -- Profiles that were seen a moment ago, beside those that are doubted.
 -- name: control_profiles
@@ -73,7 +73,7 @@ inner join core.twitter_tweets as tweets on metrics.tweet_id = tweets.tweet_id
 inner join core.twitter_profiles as profiles on tweets.author_profile_id = profiles.twitter_user_id
 where
     metrics.tweet_id >= %(since_id)s
-    and profiles.twitter_user_id <> all (%(doubted)s::bigint [])
+    and profiles.twitter_user_id <> all(%(doubted)s::bigint[])
     and not exists (
         select from ops.profile_absences as absences where absences.profile_id = profiles.twitter_user_id
     )
@@ -88,8 +88,8 @@ select
     seen.profile_id, seen.snapshot_at, seen.followers_count, seen.following_count, seen.tweets_count,
     seen.favourites_count
 from unnest(
-    %(profile_ids)s::bigint [], %(snapshot_at)s::timestamptz [], %(followers)s::bigint [], %(following)s::bigint [],
-    %(tweets)s::bigint [], %(favourites)s::bigint []
+    %(profile_ids)s::bigint[], %(snapshot_at)s::timestamptz[], %(followers)s::bigint[], %(following)s::bigint[],
+    %(tweets)s::bigint[], %(favourites)s::bigint[]
 ) as seen (profile_id, snapshot_at, followers_count, following_count, tweets_count, favourites_count)
 inner join core.twitter_profiles as profiles on seen.profile_id = profiles.twitter_user_id
 on conflict (profile_id, snapshot_at) do nothing;
@@ -97,7 +97,7 @@ on conflict (profile_id, snapshot_at) do nothing;
 -- name: note_absences
 insert into ops.profile_absences as absences (profile_id, reason, miss_count, first_missed_at, last_missed_at)
 select missing.profile_id, missing.reason, 1, %(observed_at)s, %(observed_at)s
-from unnest(%(profile_ids)s::bigint [], %(reasons)s::text []) as missing (profile_id, reason)
+from unnest(%(profile_ids)s::bigint[], %(reasons)s::text[]) as missing (profile_id, reason)
 on conflict (profile_id) do update
 set
     reason = excluded.reason,
@@ -107,7 +107,7 @@ where absences.last_missed_at < excluded.last_missed_at;
 
 -- name: forget_absences
 delete from ops.profile_absences as absences
-where absences.profile_id = any(%(profile_ids)s::bigint []);
+where absences.profile_id = any(%(profile_ids)s::bigint[]);
 
 -- Followed profiles and how many of them have a snapshot as fresh as their grid asks for.
 -- name: freshness

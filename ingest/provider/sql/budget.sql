@@ -24,7 +24,10 @@ where budget.source = %(source)s and budget.period = %(period)s and budget.start
 insert into ops.provider_health as health (source, last_success_at)
 values (%(source)s, %(now)s)
 on conflict (source) do update
-set last_success_at = greatest(health.last_success_at, excluded.last_success_at), failing_since = null, failure_count = 0;
+set
+    last_success_at = greatest(health.last_success_at, excluded.last_success_at),
+    failing_since = null,
+    failure_count = 0;
 
 -- name: note_failure
 insert into ops.provider_health as health (source, failing_since, last_failure_at, failure_count, last_failure)

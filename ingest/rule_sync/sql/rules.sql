@@ -75,7 +75,7 @@ select
 from core.twitter_profile_names as former
 inner join core.twitter_profiles as profiles on former.profile_id = profiles.twitter_user_id
 where
-    lower(former.username) = any(%(handles)s::text [])
+    lower(former.username) = any(%(handles)s::text[])
     and lower(profiles.username) <> lower(former.username)
     and not exists (
         select from core.twitter_profile_names as later
