@@ -190,8 +190,7 @@ def changes(ids: list[int]) -> dict[str, Change]:
         "a profile has no name any more": lambda c: c.execute(
             "update core.twitter_profiles set username = null, followers_count = null"
         ),
-        "a tweet gets another id": lambda c: give_another_id(c, ids[2]), sequence=5),
-        ],
+        "a tweet gets another id": lambda c: give_another_id(c, ids[2]),
     }
 
 
