@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -244,13 +245,20 @@ def test_a_worker_that_follows_hears_of_what_comes_and_ends_when_told(db: Connec
 
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(follow)
-        assert idle.wait(30)
-        for sequence in (1, 2):
-            landing.land(db, landing.delivery(landing.tweet(sequence)), received=NOW)
-            db.execute("notify deliveries")
-            while one(db, "select count(*) from raw.delivery_queue"):
-                assert not following.done()
-        snapshots = "select count(backend_xmin) from pg_stat_activity where application_name = 'follower'"
-        assert one(db, snapshots) == 0
-        is_told.set()
+        try:
+            assert idle.wait(60)
+            for sequence in (1, 2):
+                landing.land(db, landing.delivery(landing.tweet(sequence)), received=NOW)
+                db.execute("notify deliveries")
+                wait_until(lambda: one(db, "select count(*) from raw.delivery_queue") == 0)
+            snapshots = "select count(backend_xmin) from pg_stat_activity where application_name = 'follower'"
+            wait_until(lambda: one(db, snapshots) == 0)
+        finally:
+            is_told.set()
         assert following.result().normalised == 2
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
