@@ -55,8 +55,8 @@ format: $(READY) ## Format the code.
 	@$(VENV)/bin/ruff check --fix-only --quiet .
 	@$(VENV)/bin/ruff format .
 
-bench: $(READY) ## Measure.
-	@exec $(PYTHON) -m bench $(ARGS)
+bench: $(READY) ## Measure what is promised: [SCALE=tiny, small, goals or a number of tweets] [ONLY=P2,P6].
+	@exec $(PYTHON) -m bench $(if $(SCALE),--scale "$(SCALE)") $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 lock: ## Resolve the dependencies again into requirements.lock (needs uv).
 	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: pip install uv" >&2; exit 2; }
