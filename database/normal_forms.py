@@ -14,8 +14,7 @@ import unicodedata
 from urllib.parse import urlsplit
 
 MAX_NORMAL_FORM_BYTES = 1_000
-"""Longer normal forms are cut: a btree entry holds at most 2,704 bytes. The longest real tag seen has 131 characters.
-"""
+"""Longer normal forms are cut: a btree entry holds at most 2,704 bytes. The longest real tag has 131 characters."""
 
 _SCHEME_AND_HOST = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)")
 

@@ -18,7 +18,10 @@ def run() -> None:
         connection.exec_driver_sql("create schema if not exists ops")
         connection.commit()
         context.configure(
-            connection=connection, version_table_schema="ops", version_table="schema_version", transaction_per_migration=True
+            connection=connection,
+            version_table_schema="ops",
+            version_table="schema_version",
+            transaction_per_migration=True,
         )
         with context.begin_transaction():
             context.run_migrations()

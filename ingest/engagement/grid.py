@@ -121,11 +121,7 @@ def outcomes(dues: Sequence[Due], observed_ms: Sequence[int], absent_ms: Iterabl
     """
     absences = sorted(absent_ms)
     return [
-        Outcome.TAKEN
-        if _any_in(observed_ms, due)
-        else Outcome.ABSENT
-        if _any_in(absences, due)
-        else Outcome.MISSED
+        Outcome.TAKEN if _any_in(observed_ms, due) else Outcome.ABSENT if _any_in(absences, due) else Outcome.MISSED
         for due in dues
     ]
 

@@ -87,9 +87,7 @@ def write_observations(connection: psycopg.Connection[Any], observations: Observ
         with cursor.copy(_SQL["copy_latest"]) as copy:
             copy.set_types(("int8", "timestamptz", "timestamptz", *_COUNTER_TYPES))
             for tweet_id, (first_ms, last_ms, counters) in latest.items():
-                copy.write_row(
-                    (tweet_id, snowflake.from_unix_ms(last_ms), snowflake.from_unix_ms(first_ms), *counters)
-                )
+                copy.write_row((tweet_id, snowflake.from_unix_ms(last_ms), snowflake.from_unix_ms(first_ms), *counters))
         with cursor.copy(_SQL["copy_history"]) as copy:
             copy.set_types(("int8", "timestamptz", *_COUNTER_TYPES))
             for (tweet_id, observed_ms), counters in observations.items():

@@ -156,9 +156,7 @@ class Batch:
         if known.moment < moment:
             known.profile, known.moment = profile, moment
 
-    def _link(
-        self, item: Item, position: Position, received_ms: int, zones: Mapping[UUID, Sequence[UUID]]
-    ) -> None:
+    def _link(self, item: Item, position: Position, received_ms: int, zones: Mapping[UUID, Sequence[UUID]]) -> None:
         tweet = item.sightings[0].tweet
         for zone_id, rule_ids in zones.items():
             link = self.links.get((tweet.tweet_id, zone_id))

@@ -291,5 +291,3 @@ def _accounting_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
 
 def _optional_time(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else _time(milliseconds)
-
-

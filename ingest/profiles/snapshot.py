@@ -127,9 +127,7 @@ class ProfileSnapshots:
         row = self._connection.execute(_SQL["has_top_profiles"]).fetchone()
         if not row or not row[0]:
             return monitored
-        tops = self._ids(
-            "due_tops", {"due_at": grid_moment(self._now(), TOPS_EVERY), "per_zone": self._tops_per_zone}
-        )
+        tops = self._ids("due_tops", {"due_at": grid_moment(self._now(), TOPS_EVERY), "per_zone": self._tops_per_zone})
         return list(dict.fromkeys([*monitored, *tops]))
 
     def _ids(self, statement: str, parameters: dict[str, Any]) -> list[int]:

@@ -11,14 +11,25 @@ with claimed as (
     limit %(claimed_limit)s
 ),
 
+-- Tweets are ordered by their ids as by their times, and only the ids are indexed.
 days as (
     select generate_series(
         least(
-            (select date_trunc('day', min(tweets.twitter_created_at), 'UTC') from core.twitter_tweets as tweets),
+            (
+                select date_trunc('day', tweets.twitter_created_at, 'UTC')
+                from core.twitter_tweets as tweets
+                order by tweets.tweet_id
+                limit 1
+            ),
             (select date_trunc('day', min(mart.hour), 'UTC') from marts.twitter_zone_stats_hourly as mart)
         ),
         greatest(
-            (select max(tweets.twitter_created_at) from core.twitter_tweets as tweets),
+            (
+                select tweets.twitter_created_at
+                from core.twitter_tweets as tweets
+                order by tweets.tweet_id desc
+                limit 1
+            ),
             (select max(mart.hour) from marts.twitter_zone_stats_hourly as mart)
         ),
         interval '1 day'

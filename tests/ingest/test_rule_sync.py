@@ -217,9 +217,7 @@ def test_a_handle_that_was_given_up_is_noticed_in_the_rules_that_follow_it(
         values (7, '2026-01-01', '2026-01-01', '2026-01-01', 1, 'storm_watch', 'Storm')
         """
     )
-    flow.connection.execute(
-        "update core.twitter_profiles set username = 'storm_news', last_updated_at = '2026-02-01'"
-    )
+    flow.connection.execute("update core.twitter_profiles set username = 'storm_news', last_updated_at = '2026-02-01'")
     add(flow, "watch", "from:Storm_Watch OR from:someone")
     [renamed] = sync.run().renamed
     assert (renamed.tag, renamed.handle, renamed.present_username) == ("watch", "storm_watch", "storm_news")

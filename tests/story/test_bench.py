@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
+
 from bench import __main__ as bench
 from bench import figures
-from click.testing import CliRunner
 
 CONDITIONS = figures.Conditions("2026-01-01T00:00:00+00:00", "tiny", 2, 0.5, 1.5, 3.0)
 
