@@ -1,4 +1,8 @@
-"""The command line of the read API: ``python -m api serve``."""
+"""The command line of the read API: ``python -m api serve``.
+
+Belongs here: the command, and turning errors into sentences and exit codes.
+Does not belong here: the service.
+"""
 
 from __future__ import annotations
 
