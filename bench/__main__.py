@@ -7,6 +7,8 @@ Does not belong here: what a part does.
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -87,6 +89,8 @@ def measured(scale: Scale, goals: frozenset[str]) -> Iterator[Figure]:
 @click.option("--seconds", type=click.FloatRange(min=1), help="How long P1 and P4 take; else by the scale.")
 def main(scale: Scale, only: str, seconds: float | None) -> None:
     """Print the goals beside today's figures, and write them to bench/results."""
+    # Being told to end must stop the server and remove its directory as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     goals = chosen_goals(only)
     scale = replace(scale, seconds=seconds or scale.seconds)
     started_at, began, load_before = datetime.now(UTC), time.monotonic(), figures.load_average()
