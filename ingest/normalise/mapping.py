@@ -170,9 +170,9 @@ def profile_of(user: payload.User, tweet_id: int | None = None) -> Profile:
     )
 
 
-def count(value: int | None) -> int | None:
-    """Return a count, or ``None`` for what cannot be one: real streams hold negative friend counts."""
-    return value if value is not None and 0 <= value <= MAX_COUNT else None
+def count(value: int | list[int] | None) -> int | None:
+    """Return a count, or ``None`` for what cannot be one: real streams hold negative friend counts, and ``[0]``."""
+    return value if isinstance(value, int) and 0 <= value <= MAX_COUNT else None
 
 
 def _name(text: str | None) -> str | None:

@@ -102,7 +102,7 @@ class Tweet(Struct, gc=False, rename=_provider_name):
     """A tweet with its author and the tweets it embeds.
 
     Texts are HTML-escaped; indices are code points into the escaped text, end exclusive. Counts of ``None`` are
-    unknown. On a retweet the counts are copies of the original's.
+    unknown. On a retweet the counts are copies of the original's, and the views have been seen as ``[0]``.
     """
 
     id: str
@@ -112,7 +112,7 @@ class Tweet(Struct, gc=False, rename=_provider_name):
     reply_count: int | None = None
     like_count: int | None = None
     quote_count: int | None = None
-    view_count: int | None = None
+    view_count: int | list[int] | None = None
     bookmark_count: int | None = None
     created_at: str | None = None
     lang: str | None = None
