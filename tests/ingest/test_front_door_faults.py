@@ -113,6 +113,7 @@ def test_sigterm_drains_what_is_under_way_and_ends_with_code_0(
 def test_sigterm_lets_a_slow_body_finish(service_process: Process, connection: psycopg.Connection) -> None:
     def slowly() -> Any:
         yield tweets(1)[:10]
+        time.sleep(0.5)  # The request must be under way: a connection that has said nothing yet may be closed.
         service_process.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         yield tweets(1)[10:]
