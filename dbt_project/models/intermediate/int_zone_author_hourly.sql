@@ -35,18 +35,20 @@ hours as materialized (
 ),
 
 author_hours as (
-    select distinct
+    select
         claims.hour,
-        claims.author_profile_id
+        claims.author_profile_id,
+        array_agg(claims.zone_id) as zone_ids
     from claims
+    group by claims.hour, claims.author_profile_id
 ),
 
 -- "offset 0" keeps the search one author and hour at a time, by index, whatever the planner thinks of the claims.
 claimed_tweets as (
     select
-        claims.zone_id,
-        claims.hour,
-        claims.author_profile_id,
+        found.zone_id,
+        author_hours.hour,
+        author_hours.author_profile_id,
         found.tweet_id,
         found.twitter_created_at,
         found.has_media,
@@ -84,13 +86,9 @@ claimed_tweets as (
             and tweets.tweet_id >= hours.first_tweet_id
             and tweets.tweet_id < hours.end_tweet_id
             and tweets.hour = author_hours.hour
+            and tweets.zone_id = any(author_hours.zone_ids)
         offset 0
     ) as found on true
-    inner join claims
-        on
-            found.zone_id = claims.zone_id
-            and author_hours.hour = claims.hour
-            and author_hours.author_profile_id = claims.author_profile_id
 ),
 
 final as (

@@ -2,6 +2,7 @@
 -- Built from the tweets of the claimed buckets; a tag counts once in a tweet, with the first spelling there (T5).
 -- Late data: marked together with int_zone_author_hourly; tags that a bucket loses are marked before they go.
 -- Read by twitter_trending_hashtags.
+-- Built after the model that marks its buckets. depends_on: {{ ref('int_zone_author_hourly') }}
 {{
     config(
         materialized='incremental',
@@ -20,20 +21,6 @@ with claims as (
     from {{ source('ledger', 'int_zone_tag_author_hourly__claims') }} as claims
 ),
 
--- Only buckets that hold a tweet can hold a tag.
-filled as (
-    select
-        claims.zone_id,
-        claims.hour,
-        claims.author_profile_id
-    from claims
-    inner join {{ ref('int_zone_author_hourly') }} as hours
-        on
-            claims.zone_id = hours.zone_id
-            and claims.author_profile_id = hours.author_profile_id
-            and claims.hour = hours.hour
-),
-
 tag_uses as (
     select * from {{ ref('int_zone_hashtag_uses') }}
 ),
@@ -48,18 +35,20 @@ hours as materialized (
 ),
 
 author_hours as (
-    select distinct
-        filled.hour,
-        filled.author_profile_id
-    from filled
+    select
+        claims.hour,
+        claims.author_profile_id,
+        array_agg(claims.zone_id) as zone_ids
+    from claims
+    group by claims.hour, claims.author_profile_id
 ),
 
 -- "offset 0" keeps the search one author and hour at a time, by index, as in int_zone_author_hourly.
 uses as (
     select
-        filled.zone_id,
-        filled.hour,
-        filled.author_profile_id,
+        found.zone_id,
+        author_hours.hour,
+        author_hours.author_profile_id,
         found.tweet_id,
         found.twitter_created_at,
         found.total_engagement,
@@ -81,13 +70,9 @@ uses as (
             and tag_uses.tweet_id >= hours.first_tweet_id
             and tag_uses.tweet_id < hours.end_tweet_id
             and tag_uses.hour = author_hours.hour
+            and tag_uses.zone_id = any(author_hours.zone_ids)
         offset 0
     ) as found on true
-    inner join filled
-        on
-            found.zone_id = filled.zone_id
-            and author_hours.hour = filled.hour
-            and author_hours.author_profile_id = filled.author_profile_id
 ),
 
 final as (
