@@ -19,7 +19,7 @@ FIND_PYTHON = for name in python3.13 python3.12 python3.11 python3; do \
 		&& $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	then echo $$name; break; fi; done
 
-.PHONY: help up demo replay job migrate test check bench lint format lock
+.PHONY: help up demo replay job migrate test check bench chaos fuzz lint format lock docs
 
 help: ## List the commands.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,12 +56,22 @@ lint: $(READY) ## Check style, types, SQL and the rules about imports.
 	@PYTHONWARNINGS=ignore:resource_tracker $(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar $(SQL)
 	@cd dbt_project && PYTHONWARNINGS=ignore:resource_tracker ../$(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar models
 
+docs: $(READY) ## Write docs/data-dictionary.md, and dbt's pages into one file.
+	@exec $(PYTHON) -m orchestration.marts.documentation
+
 format: $(READY) ## Format the code.
 	@$(VENV)/bin/ruff check --fix-only --quiet .
 	@$(VENV)/bin/ruff format .
 
 bench: $(READY) ## Measure what is promised: [SCALE=tiny, small, goals or a number of tweets] [ONLY=P2,P6].
 	@exec $(PYTHON) -m bench $(if $(SCALE),--scale "$(SCALE)") $(if $(ONLY),--only "$(ONLY)") $(ARGS)
+
+chaos: $(READY) ## Kill everything again and again under load, then audit: [MINUTES=10] [SEED=1] [KILLS=200].
+	@exec $(PYTHON) -m orchestration chaos $(if $(MINUTES),--minutes "$(MINUTES)") $(if $(SEED),--seed "$(SEED)") \
+		$(if $(KILLS),--kills "$(KILLS)") $(ARGS)
+
+fuzz: $(READY) ## Fire mutated requests at the webhook service, normalise, settle the accounts: [REQUESTS=100000] [SEED=1].
+	@exec $(PYTHON) -m tests.fuzz $(if $(REQUESTS),--requests "$(REQUESTS)") $(if $(SEED),--seed "$(SEED)")
 
 lock: ## Resolve the dependencies again into requirements.lock (needs uv).
 	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: pip install uv" >&2; exit 2; }

@@ -31,7 +31,8 @@ from api.keys import KeyRing
 from api.reading import Reading, Result
 from api.settings import ApiSettings
 from datalayer import engagement, profiles, tweets
-from datalayer.analytics import VolumePoint
+from datalayer.analytics import KEPT_WINDOWS, VolumePoint
+from datalayer.cache import Answer
 from datalayer.freshness import MartFreshness
 from datalayer.zones import Zone
 
@@ -42,6 +43,8 @@ RANGES: Mapping[str, tuple[Literal["hours", "days"], int]] = {
     "7d": ("hours", 168),
     "30d": ("days", 30),
 }
+
+KINDS: Mapping[str, str] = {"hashtag": "Hashtags", "mention": "Mentions", "url": "Links"}
 
 CADENCE_MINUTES = {"twitter_zone_stats_hourly": 60, "twitter_top_profiles_by_zone": 15, "twitter_trending_hashtags": 10}
 """How often each mart is built. Older than twice that is late, and the page says so."""
@@ -68,6 +71,22 @@ class Freshness:
     name: str
     as_of: datetime
     is_late: bool
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A line of what trends. ``question`` is what the search box finds its tweets by."""
+
+    question: str
+    tweet_count: int
+    unique_authors: int
+    expected_tweet_count: float
+    lift: float
+
+    @property
+    def label(self) -> str:
+        """How it is written in the list."""
+        return self.question.removeprefix("site:")
 
 
 def routes(reading_of: ReadingOf, keys: KeyRing, settings: ApiSettings, cookie: str) -> list[Route]:
@@ -129,7 +148,9 @@ def _zone_page(request: Request, reading: Reading) -> Response:
         "range": _chosen(asked.get("range"), *RANGES),
         "window": _chosen(asked.get("window"), "24h", "1h", "6h", "7d"),
         "trend": _chosen(asked.get("trend"), "tweet_count", "lift"),
+        "kind": _chosen(asked.get("kind"), *KINDS),
         "users": _chosen(asked.get("users"), "engagement", "tweet_count", "followers"),
+        "span": _chosen(asked.get("span"), "all", *KEPT_WINDOWS),
         "tweets": _chosen(asked.get("tweets"), "newest", "top"),
     }
     unit, count = RANGES[chosen["range"]]
@@ -139,9 +160,13 @@ def _zone_page(request: Request, reading: Reading) -> Response:
         if unit == "hours"
         else cached.get_daily_volume_chart(zone.zone_id, days=count, timezone=zone.timezone)
     )
-    window, trend, order = cast("Any", (chosen["window"], chosen["trend"], chosen["users"]))
-    trending = cached.get_trending_hashtags(zone.zone_id, limit=12, window=window, order_by=trend)
-    users = cached.get_top_users(zone.zone_id, limit=10, order_by=order)
+    trending = _trends(reading, zone, cast("Any", chosen))
+    order, span = cast("Any", (chosen["users"], chosen["span"]))
+    users = (
+        cached.get_top_users(zone.zone_id, limit=10, order_by=order)
+        if span == "all"
+        else cached.get_top_users_of_kept_window(zone.zone_id, span, limit=10, order_by=order)
+    )
     summary = cached.get_zone_summary(zone.zone_id)
     question = (asked.get("q") or "").strip()[:200]
     found = _tweets_of(reading, zone, question, chosen["tweets"], None)
@@ -154,10 +179,11 @@ def _zone_page(request: Request, reading: Reading) -> Response:
             "question": question,
             "volume": volume.value,
             "volume_json": _volume_json(volume.value, unit, zone.timezone),
-            "unknown_count": sum(point.total_tweets is None for point in volume.value),
+            "uncovered_count": sum(not point.is_covered and point.is_complete is not False for point in volume.value),
             "summary": summary.value,
             "trending": trending.value,
-            "most_used": max((tag.tweet_count for tag in trending.value), default=1),
+            "kinds": KINDS,
+            "most_used": max((trend.tweet_count for trend in trending.value), default=1),
             "users": users.value,
             "found": found,
             "freshness": _freshness(cached.get_mart_freshness(), reading.clock()),
@@ -166,6 +192,28 @@ def _zone_page(request: Request, reading: Reading) -> Response:
             "link": lambda **changes: "?" + urlencode({**chosen, **({"q": question} if question else {}), **changes}),
         },
     )
+
+
+def _trends(reading: Reading, zone: Zone, chosen: Any) -> Answer[tuple[Trend, ...]]:
+    """Return the list of what trends: hashtags in their spelling, mentions, or hosts of links."""
+    cached, kind, window = reading.cached, chosen["kind"], chosen["window"]
+    if kind == "hashtag":
+        tags = cached.get_trending_hashtags(zone.zone_id, limit=12, window=window, order_by=chosen["trend"])
+        found = tuple(
+            Trend(f"#{tag.original_hashtag}", tag.tweet_count, tag.unique_authors, tag.expected_tweet_count, tag.lift)
+            for tag in tags.value
+        )
+        return Answer(found, tags.version, tags.is_stale)
+    order: Literal["score", "tweet_count"] = "score" if chosen["trend"] == "lift" else "tweet_count"
+    entities = cached.get_trending_entities(zone.zone_id, kind, limit=12, window=window, order_by=order)
+    sign = "@" if kind == "mention" else "site:"
+    trends = tuple(
+        Trend(
+            sign + named.entity_value, named.tweet_count, named.unique_authors, named.expected_tweet_count, named.lift
+        )
+        for named in entities.value
+    )
+    return Answer(trends, entities.version, entities.is_stale)
 
 
 def _more(request: Request, reading: Reading) -> Response:
@@ -181,7 +229,7 @@ def _tweet_panel(request: Request, reading: Reading) -> Response:
     with reading.connection() as connection:
         reading.check_tweet(connection, tweet_id)
         curve = engagement.get_engagement_curve(connection, tweet_id)
-        thread = tweets.get_conversation(connection, tweet_id)
+        thread = reading.conversation(connection, tweet_id)
         tweet = tweets.get_tweet(connection, tweet_id)
     data = {
         "times": [point.snapshot_at.timestamp() for point in curve],
@@ -268,6 +316,7 @@ def _volume_json(points: tuple[VolumePoint, ...], unit: str, timezone: str) -> s
             "tweets": [point.total_tweets for point in points],
             "engagement": [point.total_engagement for point in points],
             "complete": [bool(point.is_complete) for point in points],
+            "covered": [point.is_covered for point in points],
             "unit": unit,
             "timezone": timezone,
         }

@@ -15,7 +15,7 @@ from api.errors import Refused
 from api.parameters import Parameter
 from api.reading import Reading, Result
 from datalayer import engagement, entities, freshness, profiles, rules, trending, tweets, zones
-from datalayer.analytics import TopUser, VolumePoint, ZoneSummary
+from datalayer.analytics import KEPT_WINDOWS, TopUser, VolumePoint, ZoneSummary
 from datalayer.cache import Answer
 from datalayer.engagement import ViralTweet
 from datalayer.entities import CoOccurringHashtag, EntityCount
@@ -23,9 +23,9 @@ from datalayer.freshness import MartFreshness, NewestTweet
 from datalayer.profiles import ProfileInfluence, ProfileSnapshot
 from datalayer.records import Observation, Profile, Tweet
 from datalayer.rules import Rule
-from datalayer.trending import HashtagHour, TrendingHashtag
+from datalayer.trending import HashtagHour, TrendingEntity, TrendingHashtag
 from datalayer.tweets import Filters, RawTweet, ThreadTweet
-from datalayer.windows import Span, last
+from datalayer.windows import Span
 from datalayer.zones import Zone
 
 Handler = Callable[..., Result]
@@ -33,6 +33,8 @@ Handler = Callable[..., Result]
 ZONE_STATS = "twitter_zone_stats_hourly"
 TOP_PROFILES = "twitter_top_profiles_by_zone"
 TRENDING = "twitter_trending_hashtags"
+TOP_TWEETS = "twitter_top_engaged_tweets"
+TRENDING_ENTITIES = "twitter_trending_entities"
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,11 @@ def _summary(reading: Reading, zone: str, hours: int) -> Result:
     return _cached(reading.cached.get_zone_summary(reading.zone(zone).zone_id, hours=hours))
 
 
-def _top_users(reading: Reading, zone: str, limit: int, order_by: Any, hours: int | None) -> Result:
+def _top_users(reading: Reading, zone: str, limit: int, order_by: Any, hours: int | None, window: Any) -> Result:
     zone_id = reading.zone(zone).zone_id
+    if window is not None:
+        cached = reading.cached
+        return _cached(cached.get_top_users_of_kept_window(zone_id, window, limit=limit, order_by=order_by))
     if hours is None:
         return _cached(reading.cached.get_top_users(zone_id, limit=limit, order_by=order_by))
     return _cached(reading.cached.get_top_users_of_window(zone_id, hours=hours, limit=limit, order_by=order_by))
@@ -125,6 +130,12 @@ def _top_users(reading: Reading, zone: str, limit: int, order_by: Any, hours: in
 def _trending(reading: Reading, zone: str, limit: int, window: Any, order_by: Any) -> Result:
     zone_id = reading.zone(zone).zone_id
     return _cached(reading.cached.get_trending_hashtags(zone_id, limit=limit, window=window, order_by=order_by))
+
+
+def _trending_entities(reading: Reading, zone: str, entity_type: Any, limit: int, window: Any, order_by: Any) -> Result:
+    zone_id = reading.zone(zone).zone_id
+    cached = reading.cached
+    return _cached(cached.get_trending_entities(zone_id, entity_type, limit=limit, window=window, order_by=order_by))
 
 
 def _hashtag_history(reading: Reading, zone: str, hashtag: str, hours: int) -> Result:
@@ -162,10 +173,7 @@ def _top_tweets(reading: Reading, zone: str, hours: int, limit: int) -> Result:
 
 
 def _viral(reading: Reading, zone: str, hours: int, limit: int) -> Result:
-    zone_id = reading.zone(zone).zone_id
-    with reading.connection() as connection:
-        span = last(timedelta(hours=hours), reading.clock())
-        return Result(engagement.get_viral_tweets(connection, zone_id, span=span, limit=limit))
+    return _cached(reading.cached.get_viral_tweets(reading.zone(zone).zone_id, hours=hours, limit=limit))
 
 
 def search(reading: Reading, zone: str, limit: int, cursor: str | None, **given: Any) -> Result:
@@ -218,7 +226,7 @@ def _curve(reading: Reading, tweet_id: int) -> Result:
 def _conversation(reading: Reading, tweet_id: int) -> Result:
     with reading.connection() as connection:
         reading.check_tweet(connection, tweet_id)
-        return Result(tweets.get_conversation(connection, tweet_id))
+        return Result(reading.conversation(connection, tweet_id))
 
 
 def _raw(reading: Reading, tweet_id: int) -> Result:
@@ -316,6 +324,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             _limit(10),
             _choice("order_by", "What is compared", "engagement", "engagement", "tweet_count", "followers"),
             _hours(None, "Only the last hours; all retained tweets otherwise", 744),
+            Parameter(
+                "window", "Only a window that is kept ready, instead of hours", choices=KEPT_WINDOWS, example=None
+            ),
         ),
         model=TOP_PROFILES,
     ),
@@ -331,6 +342,20 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             _choice("order_by", "By volume or by lift", "tweet_count", "tweet_count", "lift"),
         ),
         model=TRENDING,
+    ),
+    Endpoint(
+        "/v1/zones/{zone}/trending-entities",
+        "Hashtags, mentions and link hosts by how far they rise above their own baseline",
+        TrendingEntity,
+        _trending_entities,
+        (
+            _zone(),
+            _choice("entity_type", "What is ranked", "hashtag", "hashtag", "mention", "url"),
+            _limit(20, 100),
+            _choice("window", "Length of the window", "24h", "1h", "6h", "24h", "7d"),
+            _choice("order_by", "By how far it rises, or by volume", "score", "score", "tweet_count"),
+        ),
+        model=TRENDING_ENTITIES,
     ),
     Endpoint(
         "/v1/zones/{zone}/hashtags/{hashtag}/history",
@@ -381,16 +406,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "The most engaged tweets of the last hours",
         Tweet,
         _top_tweets,
-        (_zone(), _hours(24, "Hours back from now", 744), _limit(10)),
+        (_zone(), _hours(24, "Hours, the open one last", 744), _limit(10, 100)),
         tag="tweets",
+        model=TOP_TWEETS,
     ),
     Endpoint(
         "/v1/zones/{zone}/tweets/viral",
         "The tweets whose engagement grows fastest, among the 500 most engaged",
         ViralTweet,
         _viral,
-        (_zone(), _hours(24, "Hours back from now", 744), _limit(10)),
+        (_zone(), _hours(24, "Hours, the open one last", 744), _limit(10)),
         tag="tweets",
+        model=TOP_TWEETS,
     ),
     Endpoint(
         "/v1/zones/{zone}/search",

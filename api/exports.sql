@@ -84,6 +84,7 @@ inner join core.twitter_profiles as profiles on tweets.author_profile_id = profi
 left join core.twitter_tweet_metrics as metrics on links.tweet_id = metrics.tweet_id
 where
     links.zone_id = %(zone_id)s
+    and links.suppressed_at is null
     and links.tweet_id >= %(first)s
     and links.tweet_id < %(end)s
     and tweets.tweet_id >= %(first)s

@@ -29,9 +29,14 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (DataLayerError, 400, "invalid-query"),
 )
 
+_NOT_BUILT = (
+    "The marts were not built yet. A new installation builds them within two minutes of its start; the job build_marts "
+    "does it on demand."
+)
+
 _OF_THE_DATABASE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (psycopg.errors.QueryCanceled, 503, "too-slow", "The question took too long: narrow its span or its filters."),
-    (psycopg.errors.UndefinedTable, 503, "not-built", "The marts were not built yet: materialise them first."),
+    (psycopg.errors.UndefinedTable, 503, "not-built", _NOT_BUILT),
     (PoolTimeout, 503, "busy", "All connections to the database are busy: try again."),
     (psycopg.Error, 503, "database-unavailable", "The database does not answer: try again."),
 )

@@ -19,6 +19,7 @@ from api.keys import Reader
 from datalayer import tweets
 from datalayer.cached import CachedReads
 from datalayer.rows import Connection
+from datalayer.tweets import ThreadTweet
 from datalayer.zones import Zone
 
 
@@ -58,8 +59,21 @@ class Reading:
         """Refuse a tweet that no zone of the reader collected, as if it did not exist."""
         if self.reader.zones is None:
             return
-        if not self.reader.zones.intersection(tweets.get_zone_names_of(connection, tweet_id)):
+        if not self.reader.zones & tweets.get_zone_names_of(connection, [tweet_id])[tweet_id]:
             raise Refused(404, "not-found", f"no tweet has the id {tweet_id}")
+
+    def conversation(self, connection: Connection, tweet_id: int) -> tuple[ThreadTweet, ...]:
+        """Return a tweet's conversation without what only zones that are closed to the reader collected.
+
+        What no zone collected stays: an embedded original was delivered inside a tweet that somebody may read.
+        """
+        thread = tweets.get_conversation(connection, tweet_id)
+        if self.reader.zones is None:
+            return thread
+        names = tweets.get_zone_names_of(connection, [part.tweet.tweet_id for part in thread])
+        return tuple(
+            part for part in thread if not names[part.tweet.tweet_id] or names[part.tweet.tweet_id] & self.reader.zones
+        )
 
     def check_every_zone(self) -> None:
         """Refuse what would show other zones' tweets to a key that does not open them."""

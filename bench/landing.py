@@ -19,21 +19,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import httpx
 
+from bench import processor
 from bench.figures import Figure, at_least, at_most
 from bench.ground import BATCH, Connection, Ground, fill, synthetic
 from bench.load import Load, Plan, Renewed, Target, run
-from database import snowflake
+from database import embedded, snowflake
 from database.connections import connect
-from ingest.normalise.worker import Worker
+from ingest.normalise.crew import Crew
+from ingest.normalise.settings import NormaliseSettings
 
 PATH = "/webhooks/twitterapi_io"
 MAX_WAITING = 400
-"""Deliveries that may wait to be normalised before the sender holds back: two full batches."""
+"""Deliveries that may wait to be normalised before the sender holds back: a full batch for each of two workers."""
 
 PATIENCE_SECONDS = 120.0
 
@@ -64,19 +67,44 @@ def measure_end_to_end(ground: Ground) -> Iterator[Figure]:
         bodies = iter(_renewed(ground))
         with (
             _service(ground, ground.as_role(url, "ingest_writer")) as target,
-            _normaliser(ground.as_role(url, "pipeline")) as is_alive,
+            _normaliser(ground.as_role(url, "pipeline")) as normaliser,
         ):
             gate = Gate(connection)
+            at_work = {
+                "load generator": os.getpid(),
+                "service": target.process_id,
+                "normaliser": normaliser.pid or 0,
+                "PostgreSQL": _postmaster(ground),
+            }
             before, began = _rows(connection), time.perf_counter()
+            spent = {name: processor.seconds(process_id) for name, process_id in at_work.items()}
             load = run(target, bodies, Plan(ground.scale.seconds, gate=gate.wait))
-            _await(lambda: _waiting(connection) == 0 or not is_alive())
+            _await(lambda: _waiting(connection) == 0 or not normaliser.is_alive())
             seconds = time.perf_counter() - began
+            spent = {name: processor.seconds(at_work[name]) - earlier for name, earlier in spent.items()}
             rows = _rows(connection) - before
     ground.drop("end_to_end")
     delivered = len(load.latencies) * BATCH
     note = f"{delivered:,} delivered in {seconds:.0f} s, at most {gate.most:,} deliveries waiting"
     yield at_least("P1", "HTTP, durable, in core: sustained", delivered / seconds, "tweets/s", 10_000, note=note)
     yield Figure("P1", "new rows of core (tweets and their originals)", rows / seconds, "rows/s", note=_refusals(load))
+    yield from _costs(spent, delivered)
+
+
+def _costs(spent: dict[str, float], delivered: int) -> Iterator[Figure]:
+    """Yield the processor time of a tweet. The load generator and the normaliser are children of this process."""
+    spent = {**spent, "load generator": spent["load generator"] - spent["service"] - spent["normaliser"]}
+    costs = {name: 1e6 * seconds / delivered for name, seconds in spent.items()}
+    for name, cost in costs.items():
+        yield Figure("P1", f"processor time of a tweet: {name}", cost, "µs")
+    total = sum(costs.values())
+    most = f"{(os.cpu_count() or 1) * 1e6 / total:,.0f} tweets/s would fill this machine" if total else ""
+    yield Figure("P1", "processor time of a tweet: all", total, "µs", note=most)
+
+
+def _postmaster(ground: Ground) -> int:
+    server = embedded.running(ground.directory)
+    return server.pid if server else 0
 
 
 def _renewed(ground: Ground) -> Renewed:
@@ -137,7 +165,7 @@ def _service(ground: Ground, url: str) -> Iterator[Target]:
         port = _port(log)
         if port is None:
             raise RuntimeError(f"the service did not start: {log.read_text()[-2_000:]}")
-        target = Target("127.0.0.1", port, PATH, key)
+        target = Target("127.0.0.1", port, PATH, key, process.pid)
         _await(lambda: _is_ready(target))
         yield target
     finally:
@@ -168,14 +196,14 @@ def _await(is_so: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def _normaliser(url: str) -> Iterator[Callable[[], bool]]:
-    """Run a normaliser in a process of its own; yields whether it lives."""
+def _normaliser(url: str) -> Iterator[BaseProcess]:
+    """Run a normaliser in a process of its own, which it yields."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
-    process = context.Process(target=_normalise, args=(url, stop), daemon=True)
+    process = context.Process(target=_normalise, args=(url, stop))
     process.start()
     try:
-        yield process.is_alive
+        yield process
     finally:
         stop.set()
         process.join(30)
@@ -184,5 +212,8 @@ def _normaliser(url: str) -> Iterator[Callable[[], bool]]:
 
 
 def _normalise(url: str, stop: Event) -> None:
-    with connect(url, application_name="normalise", autocommit=True) as connection:
-        Worker(connection).follow(until=stop.is_set)
+    with (
+        connect(url, application_name="normalise", autocommit=True) as connection,
+        Crew(connection, NormaliseSettings().normalize_workers) as crew,
+    ):
+        crew.worker.follow(until=stop.is_set)

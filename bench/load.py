@@ -78,12 +78,13 @@ def request(body: bytes, *, host: str, path: str, key: str) -> bytes:
 
 @dataclass(frozen=True)
 class Target:
-    """Where the load goes."""
+    """Where the load goes, and whose process it is."""
 
     host: str
     port: int
     path: str
     key: str
+    process_id: int = 0
 
 
 @dataclass

@@ -25,7 +25,14 @@ def build(connection: psycopg.Connection, as_of: datetime, built_at: datetime | 
         "marts.twitter_zone_stats_hourly",
         "marts.twitter_top_profiles_by_zone",
         "marts.twitter_trending_hashtags",
+        "intermediate.int_zone_top_tweets_hourly",
+        "marts.twitter_top_engaged_tweets",
+        "marts.twitter_top_profiles_by_zone_window",
+        "marts.twitter_trending_entities",
     ):
         connection.execute(f"delete from {table}")
-    for name in ("authors", "tags", "zone_stats", "top_profiles", "trending", "state"):
+    for name in (
+        "authors", "tags", "zone_stats", "top_profiles", "top_profiles_of_windows", "trending", "top_tweets_hourly",
+        "top_tweets", "state",
+    ):  # fmt: skip
         connection.execute(named[name], {"as_of": as_of, "built_at": built_at or as_of})

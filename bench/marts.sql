@@ -84,6 +84,59 @@ create table if not exists marts.twitter_trending_hashtags (
 );
 create index if not exists idx_trending_hashtags_zone_count
 on marts.twitter_trending_hashtags (zone_id, tweet_count_24h desc);
+create table if not exists intermediate.int_zone_top_tweets_hourly (
+    zone_id uuid not null,
+    hour timestamptz not null,
+    tweet_id bigint not null,
+    day date not null,
+    author_profile_id bigint not null,
+    twitter_created_at timestamptz not null,
+    total_engagement bigint not null,
+    constraint int_zone_top_tweets_hourly_pkey primary key (zone_id, hour, tweet_id)
+);
+create table if not exists marts.twitter_top_engaged_tweets (
+    zone_id uuid not null,
+    day date not null,
+    tweet_id bigint not null,
+    place integer not null,
+    author_profile_id bigint not null,
+    twitter_created_at timestamptz not null,
+    total_engagement bigint not null,
+    constraint twitter_top_engaged_tweets_pkey primary key (zone_id, day, tweet_id)
+);
+create index if not exists idx_top_engaged_tweets_zone_day
+on marts.twitter_top_engaged_tweets (zone_id, day desc, place);
+create table if not exists marts.twitter_top_profiles_by_zone_window (
+    zone_id uuid not null,
+    time_window text not null,
+    profile_id bigint not null,
+    twitter_user_id text not null,
+    tweet_count bigint not null,
+    total_engagement bigint,
+    avg_engagement numeric(38, 18),
+    last_tweet_at timestamptz not null,
+    as_of timestamptz not null,
+    constraint twitter_top_profiles_by_zone_window_pkey primary key (zone_id, time_window, profile_id)
+);
+create table if not exists marts.twitter_trending_entities (
+    zone_id uuid not null,
+    entity_type text not null,
+    time_window text not null,
+    entity_value text not null,
+    tweet_count bigint not null,
+    unique_authors bigint not null,
+    loudest_author_share numeric(9, 6) not null,
+    expected_tweet_count numeric(38, 6) not null,
+    lift numeric(38, 6) not null,
+    score numeric(38, 6) not null,
+    started_at timestamptz not null,
+    peaked_at timestamptz not null,
+    is_new boolean not null,
+    as_of timestamptz not null,
+    constraint twitter_trending_entities_pkey primary key (zone_id, entity_type, time_window, entity_value)
+);
+create index if not exists idx_trending_entities_score
+on marts.twitter_trending_entities (zone_id, entity_type, time_window, score desc);
 grant select on all tables in schema marts to bi_reader, api_reader;
 grant select on all tables in schema intermediate to api_reader;
 
@@ -159,6 +212,23 @@ from (
 ) as hourly
 left join core.twitter_profiles as profiles on hourly.author_profile_id = profiles.twitter_user_id;
 
+-- name: top_profiles_of_windows
+insert into marts.twitter_top_profiles_by_zone_window (
+    zone_id, time_window, profile_id, twitter_user_id, tweet_count, total_engagement, avg_engagement, last_tweet_at,
+    as_of
+)
+select
+    hourly.zone_id, windows.time_window, hourly.author_profile_id, hourly.author_profile_id::text,
+    sum(hourly.tweet_count)::bigint, sum(hourly.total_engagement)::bigint,
+    sum(hourly.total_engagement) / sum(hourly.tweet_count), max(hourly.last_tweet_at), %(as_of)s
+from intermediate.int_zone_author_hourly as hourly
+inner join (
+    values ('24h', interval '23 hours'), ('7d', interval '167 hours'), ('30d', interval '719 hours')
+) as windows (time_window, length)
+    on hourly.hour >= date_trunc('hour', %(as_of)s::timestamptz, 'UTC') - windows.length
+where hourly.hour <= %(as_of)s::timestamptz
+group by 1, 2, 3;
+
 -- name: trending
 insert into marts.twitter_trending_hashtags (
     zone_id, hashtag, original_hashtag, tweet_count_24h, unique_authors_24h, total_engagement_24h, last_used_at,
@@ -174,12 +244,60 @@ where
     and hourly.hour <= %(as_of)s::timestamptz
 group by 1, 2;
 
+-- name: top_tweets_hourly
+insert into intermediate.int_zone_top_tweets_hourly (
+    zone_id, hour, tweet_id, day, author_profile_id, twitter_created_at, total_engagement
+)
+select
+    ranked.zone_id, ranked.hour, ranked.tweet_id, (ranked.hour at time zone 'UTC')::date, ranked.author_profile_id,
+    ranked.twitter_created_at, ranked.total_engagement
+from (
+    select
+        links.zone_id,
+        date_trunc('hour', links.twitter_created_at, 'UTC') as hour,
+        links.tweet_id,
+        links.author_profile_id,
+        links.twitter_created_at,
+        metrics.total_engagement,
+        row_number() over (
+            partition by links.zone_id, date_trunc('hour', links.twitter_created_at, 'UTC')
+            order by metrics.total_engagement desc, links.tweet_id desc
+        ) as place
+    from core.twitter_tweet_zones as links
+    inner join core.twitter_tweet_metrics as metrics on links.tweet_id = metrics.tweet_id
+    where metrics.total_engagement is not null
+) as ranked
+where ranked.place <= 100;
+
+-- name: top_tweets
+insert into marts.twitter_top_engaged_tweets (
+    zone_id, day, tweet_id, place, author_profile_id, twitter_created_at, total_engagement
+)
+select
+    ranked.zone_id, ranked.day, ranked.tweet_id, ranked.place, ranked.author_profile_id, ranked.twitter_created_at,
+    ranked.total_engagement
+from (
+    select
+        hourly.zone_id,
+        hourly.day,
+        hourly.tweet_id,
+        hourly.author_profile_id,
+        hourly.twitter_created_at,
+        hourly.total_engagement,
+        row_number() over (
+            partition by hourly.zone_id, hourly.day order by hourly.total_engagement desc, hourly.tweet_id desc
+        ) as place
+    from intermediate.int_zone_top_tweets_hourly as hourly
+) as ranked
+where ranked.place <= 100;
+
 -- name: state
 insert into ops.mart_state (model, as_of, built_at, claimed_bucket_count)
 select
     models.name, %(as_of)s, %(built_at)s, 1
 from unnest(array[
     'int_zone_author_hourly', 'int_zone_tag_author_hourly', 'twitter_zone_stats_hourly', 'twitter_top_profiles_by_zone',
-    'twitter_trending_hashtags'
+    'twitter_trending_hashtags', 'int_zone_top_tweets_hourly', 'twitter_top_engaged_tweets',
+    'twitter_top_profiles_by_zone_window', 'twitter_trending_entities'
 ]) as models (name)
 on conflict (model) do update set as_of = excluded.as_of, built_at = excluded.built_at;

@@ -46,7 +46,7 @@ class NaiveClient:
         for payload in payloads:
             dialect = self._dialects[payload.source]
             envelope = dialect.split(payload.body)
-            zone_id = self._zones[payload.zone or envelope.rule_tag or ""]
+            zone_id = self._zones[payload.zone or envelope.rules[0].rule_tag or ""]
             for raw in envelope.items:
                 items += 1
                 self._write(dialect.read(raw, envelope, received_ms), raw, zone_id)

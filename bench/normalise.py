@@ -26,10 +26,13 @@ from bench.ground import BATCH, Connection, Ground, Lander, Payload, real, real_
 from bench.naive import NaiveClient
 from database import named_sql, snowflake
 from database.connections import connect
-from ingest.normalise.worker import ITEMS_PER_BATCH, Worker
+from ingest.normalise.crew import Crew
+from ingest.normalise.settings import NormaliseSettings
+from ingest.normalise.worker import ITEMS_PER_BATCH
 
-ROUND = ITEMS_PER_BATCH // BATCH
-"""Deliveries in a round: one full batch of the normaliser, and one transaction of COPY."""
+BATCHES = 4
+ROUND = BATCHES * ITEMS_PER_BATCH // BATCH
+"""Deliveries in a round: four full batches of the normaliser, whose workers share them, and one transaction of COPY."""
 
 NAIVE_SHARE = 10
 """The naive client is given one delivery of so many."""
@@ -84,7 +87,7 @@ class Sides:
 
     def __post_init__(self) -> None:
         self.lander = Lander(self.ours, self.ground.now)
-        self.worker = Worker(self.pipeline)
+        self.crew = Crew(self.pipeline, NormaliseSettings().normalize_workers)
         self.client = NaiveClient(self.naive)
         self.copied.execute("set ledger.marks = 'explicit'")
 
@@ -125,9 +128,11 @@ def _rounds(sides: Sides, payloads: Iterator[Payload]) -> tuple[Speeds, int]:
     speeds, delivered = Speeds(), 0
     while deliveries := list(islice(payloads, ROUND)):
         since = sides.ours.execute("select clock_timestamp()").fetchone()
+        # Before the clock starts: under load the helpers are there already.
+        sides.crew.call()
         items = sides.lander.land(deliveries)
         delivered += items
-        speeds.ours.append(items / _seconds(sides.worker.drain))
+        speeds.ours.append(items / _seconds(sides.crew.drain))
         copies = _finished(sides.ours, since[0] if since else None)
         speeds.copied.append(items / _seconds(_copying(sides.copied, copies)))
         few = deliveries[: max(1, len(deliveries) // NAIVE_SHARE)]

@@ -93,9 +93,6 @@ class Questions:
     def author(self) -> Filters:
         return Filters(author_id=1000 + self.rank(300))
 
-    def day(self) -> Span:
-        return Span(since=self.now - timedelta(hours=24))
-
 
 def timings(connection: psycopg.Connection[Any], now: datetime) -> Iterator[Timing]:
     """Time each pattern, one after the other."""
@@ -108,7 +105,7 @@ def timings(connection: psycopg.Connection[Any], now: datetime) -> Iterator[Timi
         ("feed, a page three days deep", 5, lambda: tweets.get_feed(link, ask.zones[0], cursor=deep)),
         ("feed, with media", 5, lambda: tweets.get_feed(link, ask.zone(), filters=WITH_MEDIA)),
         ("feed, one author", 5, lambda: tweets.get_feed(link, ask.zone(), filters=ask.author())),
-        ("top engaged of 24 h", 5, lambda: tweets.get_top_engaged_tweets(link, ask.zone(), span=ask.day())),
+        ("top engaged of 24 h", 5, lambda: tweets.get_top_engaged_tweets(link, ask.zone(), now=now)),
         ("profile tweets", 5, lambda: tweets.get_profile_tweets(link, 1000 + ask.rank(30_000))),
         ("hashtag", 5, lambda: tweets.search_by_hashtag(link, ask.zone(), f"tag{ask.rank(2_000)}")),
         ("mention", 5, lambda: tweets.search_by_mention(link, ask.zone(), f"author_{ask.rank(2_000)}")),
@@ -120,7 +117,7 @@ def timings(connection: psycopg.Connection[Any], now: datetime) -> Iterator[Timi
         ("text, a word that never occurs", 30, lambda: tweets.search_text(link, ask.zone(), "nowhere")),
         ("text, a phrase of common words", 30, lambda: tweets.search_text(link, ask.zone(), ask.phrase())),
         ("engagement curve", 5, lambda: engagement.get_engagement_curve(link, ask.chance.choice(ask.tweets))),
-        ("viral of 24 h", 50, lambda: engagement.get_viral_tweets(link, ask.zone(), span=ask.day())),
+        ("viral of 24 h", 50, lambda: engagement.get_viral_tweets(link, ask.zone(), now=now)),
         ("conversation", 5, lambda: tweets.get_conversation(link, ask.chance.choice(ask.tweets))),
         ("volume chart, 24 h", 5, lambda: analytics.get_volume_chart(link, ask.zone(), now=now)),
         ("volume chart, 30 d", 50, lambda: analytics.get_daily_volume_chart(link, ask.zone(), now=now)),

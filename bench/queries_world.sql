@@ -32,8 +32,8 @@ insert into core.twitter_tweets (
 select
     drawn.tweet_id,
     1001 + floor(power(30000, random()))::bigint - 1,
-    case when drawn.kind < 0.15 then (drawn.tweet_id / 1000000000000000) * 1000000000000000 else drawn.tweet_id end,
-    case when drawn.kind < 0.15 then (drawn.tweet_id / 1000000000000000) * 1000000000000000 end,
+    case when drawn.kind < 0.15 then (drawn.tweet_id / 100000000000) * 100000000000 else drawn.tweet_id end,
+    case when drawn.kind < 0.15 then (drawn.tweet_id / 100000000000) * 100000000000 end,
     null, 1, drawn.number, core.snowflake_time(drawn.tweet_id), core.snowflake_time(drawn.tweet_id),
     drawn.number %% 4 = 0, drawn.number %% 3 = 0, true, drawn.number %% 2 = 0, drawn.kind < 0.15,
     (

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 MAX_NORMAL_FORM_BYTES = 1_000
@@ -19,6 +20,7 @@ MAX_NORMAL_FORM_BYTES = 1_000
 _SCHEME_AND_HOST = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)")
 
 
+@lru_cache(maxsize=20_000)
 def hashtag(spelling: str) -> str:
     """Return the normal form of a hashtag, its sign left out: NFKC, then case folding.
 
@@ -36,13 +38,21 @@ def mention(username: str) -> str:
 
 def url(link: str) -> str:
     """Return the normal form of a link: scheme and host in lower case, the rest as it is (paths are case-sensitive)."""
-    return _SCHEME_AND_HOST.sub(lambda match: match.group(0).lower(), link)
+    match = _SCHEME_AND_HOST.match(link)
+    return match[0].lower() + link[match.end() :] if match else link
 
 
 def url_host(link: str) -> str | None:
     """Return a link's host in lower case without ``www.`` and port; ``None`` where there is none."""
+    match = _SCHEME_AND_HOST.match(link)
+    return _host_of(match[0] if match else link)
+
+
+@lru_cache(maxsize=10_000)
+def _host_of(beginning: str) -> str | None:
+    """Return the host of a link that may end behind it: few hosts are in most links."""
     try:
-        host = urlsplit(link).hostname
+        host = urlsplit(beginning).hostname
     except ValueError:
         return None
     return _bounded(host.removeprefix("www.")) or None if host else None

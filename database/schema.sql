@@ -67,6 +67,145 @@ begin
 end
 $$;
 
+CREATE FUNCTION core.local_day_start(day date, timezone text) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+    RETURN CASE WHEN ((((((day)::timestamp without time zone AT TIME ZONE timezone) - '01:00:00'::interval) AT TIME ZONE timezone))::date = day) THEN (((day)::timestamp without time zone AT TIME ZONE timezone) - '01:00:00'::interval) ELSE ((day)::timestamp without time zone AT TIME ZONE timezone) END;
+
+COMMENT ON FUNCTION core.local_day_start(day date, timezone text) IS 'The first instant of a day in a time zone';
+
+CREATE FUNCTION core.newest_in_zone(in_zone uuid, first_id bigint, end_id bigint, at_most bigint) RETURNS SETOF bigint
+    LANGUAGE plpgsql STABLE ROWS 250 PARALLEL SAFE
+    SET enable_sort TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+    return query
+    select links.tweet_id
+    from core.twitter_tweet_zones as links
+    where
+        links.zone_id = in_zone
+        and links.suppressed_at is null
+        and links.tweet_id >= first_id
+        and links.tweet_id < end_id
+    order by links.tweet_id desc
+    limit at_most;
+end
+$$;
+
+COMMENT ON FUNCTION core.newest_in_zone(in_zone uuid, first_id bigint, end_id bigint, at_most bigint) IS 'The ids of a zone''s newest tweets in a range of ids, newest first';
+
+CREATE FUNCTION core.newest_in_zone_of(in_zone uuid, of_kind text, value text, first_id bigint, end_id bigint, at_most bigint) RETURNS SETOF bigint
+    LANGUAGE plpgsql STABLE ROWS 20 PARALLEL SAFE
+    SET enable_sort TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_nestloop TO 'off'
+    SET enable_material TO 'off'
+    AS $$
+begin
+    if of_kind = 'author' then
+        return query
+        select links.tweet_id
+        from core.twitter_tweet_zones as links
+        inner join core.twitter_tweets as tweets on links.tweet_id = tweets.tweet_id
+        where
+            links.zone_id = in_zone
+            and links.suppressed_at is null
+            and links.tweet_id >= first_id
+            and links.tweet_id < end_id
+            and tweets.author_profile_id = value::bigint
+            and tweets.tweet_id >= first_id
+            and tweets.tweet_id < end_id
+        order by links.tweet_id desc
+        limit at_most;
+    elsif of_kind = 'url' then
+        return query
+        select links.tweet_id
+        from core.twitter_tweet_zones as links
+        inner join core.twitter_entities as entities on links.tweet_id = entities.tweet_id
+        where
+            links.zone_id = in_zone
+            and links.suppressed_at is null
+            and links.tweet_id >= first_id
+            and links.tweet_id < end_id
+            and entities.entity_type = 'url'
+            and entities.url_host = value
+            and entities.tweet_id >= first_id
+            and entities.tweet_id < end_id
+        order by links.tweet_id desc
+        limit at_most;
+    else
+        return query
+        select links.tweet_id
+        from core.twitter_tweet_zones as links
+        inner join core.twitter_entities as entities on links.tweet_id = entities.tweet_id
+        where
+            links.zone_id = in_zone
+            and links.suppressed_at is null
+            and links.tweet_id >= first_id
+            and links.tweet_id < end_id
+            and entities.entity_type = of_kind
+            and entities.entity_type <> 'url'
+            and entities.entity_normalized = value
+            and entities.tweet_id >= first_id
+            and entities.tweet_id < end_id
+        order by links.tweet_id desc
+        limit at_most;
+    end if;
+end
+$$;
+
+COMMENT ON FUNCTION core.newest_in_zone_of(in_zone uuid, of_kind text, value text, first_id bigint, end_id bigint, at_most bigint) IS 'The ids of a zone''s newest tweets of a kind (see core.newest_of) in a range of ids, newest first';
+
+CREATE FUNCTION core.newest_of(of_kind text, value text, first_id bigint, end_id bigint, at_most bigint) RETURNS SETOF bigint
+    LANGUAGE plpgsql STABLE ROWS 250 PARALLEL SAFE
+    SET enable_sort TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+    if of_kind = 'author' then
+        return query
+        select tweets.tweet_id
+        from core.twitter_tweets as tweets
+        where
+            tweets.author_profile_id = value::bigint
+            and tweets.suppressed_at is null
+            and tweets.tweet_id >= first_id
+            and tweets.tweet_id < end_id
+        order by tweets.tweet_id desc
+        limit at_most;
+    elsif of_kind = 'url' then
+        return query
+        select entities.tweet_id
+        from core.twitter_entities as entities
+        where
+            entities.entity_type = 'url'
+            and entities.url_host = value
+            and entities.tweet_id >= first_id
+            and entities.tweet_id < end_id
+        order by entities.tweet_id desc
+        limit at_most;
+    else
+        return query
+        select entities.tweet_id
+        from core.twitter_entities as entities
+        where
+            entities.entity_type = of_kind
+            and entities.entity_type <> 'url'
+            and entities.entity_normalized = value
+            and entities.tweet_id >= first_id
+            and entities.tweet_id < end_id
+        order by entities.tweet_id desc
+        limit at_most;
+    end if;
+end
+$$;
+
+COMMENT ON FUNCTION core.newest_of(of_kind text, value text, first_id bigint, end_id bigint, at_most bigint) IS 'The ids of the newest tweets with a hashtag or a mention (by normal form), with a url (by host) or of an author';
+
 CREATE FUNCTION core.search_vector(words text) RETURNS tsvector
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN CASE WHEN (words ~ '[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]'::text) THEN (to_tsvector('simple'::regconfig, words) || array_to_tsvector(core.bigrams(words))) ELSE to_tsvector('simple'::regconfig, words) END;
@@ -79,6 +218,187 @@ CREATE FUNCTION core.snowflake_time(snowflake bigint) RETURNS timestamp with tim
 
 COMMENT ON FUNCTION core.snowflake_time(snowflake bigint) IS 'The time that a snowflake id holds, exact to the millisecond';
 
+CREATE FUNCTION core.suppression_family(event_type text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN CASE event_type WHEN 'delete'::text THEN 'delete'::text WHEN 'undelete'::text THEN 'delete'::text WHEN 'drop'::text THEN 'drop'::text WHEN 'undrop'::text THEN 'drop'::text WHEN 'withheld'::text THEN 'withheld'::text WHEN 'unwithheld'::text THEN 'withheld'::text WHEN 'absent'::text THEN 'absent'::text WHEN 'user_delete'::text THEN 'user_delete'::text WHEN 'user_undelete'::text THEN 'user_delete'::text WHEN 'user_suspend'::text THEN 'user_suspend'::text WHEN 'user_unsuspend'::text THEN 'user_suspend'::text WHEN 'user_protect'::text THEN 'user_protect'::text WHEN 'user_unprotect'::text THEN 'user_protect'::text WHEN 'user_withheld'::text THEN 'user_withheld'::text WHEN 'user_unwithheld'::text THEN 'user_withheld'::text ELSE NULL::text END;
+
+COMMENT ON FUNCTION core.suppression_family(event_type text) IS 'Which events undo one another, NULL where one does not bear on being shown; one hides if it is its family';
+
+CREATE TABLE core.twitter_profile_compliance_events (
+    user_id bigint NOT NULL,
+    event_type text NOT NULL,
+    event_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    delivery_id bigint
+);
+
+COMMENT ON TABLE core.twitter_profile_compliance_events IS 'One row per notice that an account was deleted, suspended, protected, withheld or restored';
+
+CREATE FUNCTION core.suppression_of_profile(subject bigint) RETURNS TABLE(suppressed_at timestamp with time zone, suppression_reason text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT latest.event_at,
+     latest.event_type
+    FROM ( SELECT DISTINCT ON ((core.suppression_family(events.event_type))) events.event_at,
+             events.event_type
+            FROM core.twitter_profile_compliance_events events
+           WHERE ((events.user_id = suppression_of_profile.subject) AND (core.suppression_family(events.event_type) IS NOT NULL))
+           ORDER BY (core.suppression_family(events.event_type)), events.event_at DESC, (events.event_type = core.suppression_family(events.event_type)) DESC) latest
+   WHERE (latest.event_type = core.suppression_family(latest.event_type))
+   ORDER BY latest.event_at, latest.event_type
+  LIMIT 1;
+END;
+
+COMMENT ON FUNCTION core.suppression_of_profile(subject bigint) IS 'Whether an account may be shown: no row, or since when not';
+
+CREATE TABLE core.twitter_compliance_events (
+    tweet_id bigint NOT NULL,
+    event_type text NOT NULL,
+    event_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    user_id bigint,
+    delivery_id bigint
+);
+
+COMMENT ON TABLE core.twitter_compliance_events IS 'One row per notice that a tweet was deleted, dropped, withheld, found absent or restored';
+
+CREATE TABLE core.twitter_tweet_edits (
+    tweet_id bigint NOT NULL,
+    first_tweet_id bigint NOT NULL,
+    CONSTRAINT twitter_tweet_edits_begin_with_the_first CHECK ((first_tweet_id <= tweet_id))
+);
+
+COMMENT ON TABLE core.twitter_tweet_edits IS 'One row per version of a tweet that was edited, collected or not';
+
+CREATE TABLE core.twitter_tweet_metrics (
+    tweet_id bigint NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    retweet_count bigint,
+    reply_count bigint,
+    like_count bigint,
+    quote_count bigint,
+    view_count bigint,
+    bookmark_count bigint,
+    total_engagement bigint GENERATED ALWAYS AS (
+CASE
+    WHEN (COALESCE(retweet_count, reply_count, like_count, quote_count) IS NOT NULL) THEN (((COALESCE(retweet_count, (0)::bigint) + COALESCE(reply_count, (0)::bigint)) + COALESCE(like_count, (0)::bigint)) + COALESCE(quote_count, (0)::bigint))
+    ELSE NULL::bigint
+END) STORED,
+    CONSTRAINT twitter_tweet_metrics_counts_are_not_negative CHECK ((LEAST(retweet_count, reply_count, like_count, quote_count, view_count, bookmark_count) >= 0))
+)
+PARTITION BY RANGE (tweet_id);
+
+COMMENT ON TABLE core.twitter_tweet_metrics IS 'One row per tweet: the latest known counters, NULL where unknown';
+
+CREATE TABLE core.twitter_tweets (
+    tweet_id bigint NOT NULL,
+    author_profile_id bigint NOT NULL,
+    conversation_id bigint,
+    in_reply_to_tweet_id bigint,
+    in_reply_to_user_id bigint,
+    retweeted_tweet_id bigint,
+    quoted_tweet_id bigint,
+    delivery_id bigint NOT NULL,
+    content_hash bigint NOT NULL,
+    twitter_created_at timestamp with time zone NOT NULL,
+    collected_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    has_media boolean NOT NULL,
+    has_links boolean NOT NULL,
+    has_hashtags boolean NOT NULL,
+    has_mentions boolean NOT NULL,
+    is_reply boolean NOT NULL,
+    is_sanitised boolean DEFAULT false NOT NULL,
+    is_processed boolean DEFAULT false NOT NULL,
+    sentiment_score numeric,
+    text text NOT NULL,
+    lang text,
+    source text,
+    in_reply_to_username text,
+    suppressed_at timestamp with time zone,
+    suppression_reason text,
+    purged_at timestamp with time zone,
+    CONSTRAINT twitter_tweets_sentiment_is_a_score CHECK (((sentiment_score >= ('-1'::integer)::numeric) AND (sentiment_score <= (1)::numeric))),
+    CONSTRAINT twitter_tweets_suppression_has_a_reason CHECK (((suppressed_at IS NULL) = (suppression_reason IS NULL)))
+)
+PARTITION BY RANGE (tweet_id);
+
+COMMENT ON TABLE core.twitter_tweets IS 'One row per tweet, delivered by a rule or embedded in a retweet or a quote';
+
+COMMENT ON COLUMN core.twitter_tweets.suppressed_at IS 'Since when the tweet must not be shown or counted; NULL: it may be';
+
+COMMENT ON COLUMN core.twitter_tweets.suppression_reason IS 'The event that says so: of the tweet, of its original, or of either''s author';
+
+COMMENT ON COLUMN core.twitter_tweets.purged_at IS 'When text and entities were removed; NULL: they are there';
+
+CREATE FUNCTION core.suppression_of_tweet(subject bigint) RETURNS TABLE(suppressed_at timestamp with time zone, suppression_reason text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ WITH shown AS MATERIALIZED (
+          SELECT tweets.tweet_id,
+             tweets.author_profile_id,
+             tweets.retweeted_tweet_id
+            FROM core.twitter_tweets tweets
+           WHERE (tweets.tweet_id = suppression_of_tweet.subject)
+         ), concerned AS MATERIALIZED (
+          SELECT shown.tweet_id,
+             shown.author_profile_id
+            FROM shown
+         UNION ALL
+          SELECT shown.retweeted_tweet_id,
+             original.author_profile_id
+            FROM (shown
+              LEFT JOIN core.twitter_tweets original ON ((shown.retweeted_tweet_id = original.tweet_id)))
+           WHERE (shown.retweeted_tweet_id IS NOT NULL)
+         ), versions AS MATERIALIZED (
+          SELECT concerned.tweet_id
+            FROM concerned
+         UNION
+          SELECT versions.tweet_id
+            FROM ((concerned
+              JOIN core.twitter_tweet_edits edits ON ((concerned.tweet_id = edits.tweet_id)))
+              JOIN core.twitter_tweet_edits versions ON ((edits.first_tweet_id = versions.first_tweet_id)))
+         ), latest AS (
+          SELECT DISTINCT ON (events.tweet_id, (core.suppression_family(events.event_type))) events.tweet_id,
+             events.event_at,
+             events.event_type
+            FROM (versions
+              JOIN core.twitter_compliance_events events ON ((versions.tweet_id = events.tweet_id)))
+           WHERE (core.suppression_family(events.event_type) IS NOT NULL)
+           ORDER BY events.tweet_id, (core.suppression_family(events.event_type)), events.event_at DESC, (events.event_type = core.suppression_family(events.event_type)) DESC
+         ), verdicts AS (
+          SELECT latest.event_at,
+             latest.event_type
+            FROM latest
+           WHERE ((latest.event_type = core.suppression_family(latest.event_type)) AND ((latest.event_type <> 'absent'::text) OR (NOT (EXISTS ( SELECT
+                    FROM core.twitter_tweet_metrics metrics
+                   WHERE ((metrics.tweet_id = latest.tweet_id) AND (metrics.observed_at > latest.event_at)))))))
+         UNION ALL
+          SELECT of_authors.suppressed_at,
+             of_authors.suppression_reason
+            FROM (concerned
+              CROSS JOIN LATERAL core.suppression_of_profile(concerned.author_profile_id) of_authors(suppressed_at, suppression_reason))
+         UNION ALL
+          SELECT core.snowflake_time(min(versions.tweet_id)) AS snowflake_time,
+             'edited'::text
+            FROM ((shown
+              JOIN core.twitter_tweet_edits edits ON ((shown.tweet_id = edits.tweet_id)))
+              JOIN core.twitter_tweet_edits versions ON ((edits.first_tweet_id = versions.first_tweet_id)))
+           WHERE ((versions.tweet_id > shown.tweet_id) AND (EXISTS ( SELECT
+                    FROM core.twitter_tweets tweets
+                   WHERE (tweets.tweet_id = versions.tweet_id))))
+          HAVING (count(*) > 0)
+         )
+  SELECT verdicts.event_at,
+     verdicts.event_type
+    FROM verdicts
+   ORDER BY verdicts.event_at, verdicts.event_type
+  LIMIT 1;
+END;
+
+COMMENT ON FUNCTION core.suppression_of_tweet(subject bigint) IS 'Whether a tweet may be shown: no row, or since when not, and why';
+
 CREATE FUNCTION core.touch_updated_at() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -88,17 +408,215 @@ begin
 end
 $$;
 
+CREATE FUNCTION ops.analyze_grown_tables() RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    grown oid;
+    analyzed_count bigint := 0;
+begin
+    -- New tables and partitions that nobody has looked at.
+    for grown in
+        select tables.oid
+        from pg_class as tables
+        where
+            tables.relnamespace in ('core'::regnamespace, 'raw'::regnamespace, 'ops'::regnamespace)
+            and tables.relkind = 'r'
+            and tables.reltuples < 0
+            and pg_relation_size(tables.oid) > 65536
+        order by tables.oid
+    loop
+        execute format('analyze (skip_locked) %s', grown::regclass);
+        analyzed_count := analyzed_count + 1;
+    end loop;
+    -- Partitioned tables that have doubled since they were last looked at; with them go their partitions.
+    for grown in
+        select parents.oid
+        from pg_class as parents
+        inner join pg_inherits on parents.oid = pg_inherits.inhparent
+        inner join pg_class as partitions on pg_inherits.inhrelid = partitions.oid
+        where
+            parents.relnamespace in ('core'::regnamespace, 'raw'::regnamespace, 'ops'::regnamespace)
+            and parents.relkind = 'p'
+        group by parents.oid
+        having sum(greatest(partitions.reltuples, 0)) > 2 * greatest(parents.reltuples, 0) + 500
+        order by parents.oid
+    loop
+        execute format('analyze (skip_locked) %s', grown::regclass);
+        analyzed_count := analyzed_count + 1;
+    end loop;
+    return analyzed_count;
+end
+$$;
+
+COMMENT ON FUNCTION ops.analyze_grown_tables() IS 'Analyse new tables and partitioned tables that have doubled, which autovacuum does not; returns how many';
+
+CREATE TABLE ops.sealed_ranges (
+    lower_id bigint NOT NULL,
+    upper_id bigint NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    sealed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT sealed_ranges_end_after_begin CHECK (((upper_id > lower_id) AND (ends_at > starts_at)))
+);
+
+COMMENT ON TABLE ops.sealed_ranges IS 'One row per range of tweet ids whose partitions are gone or about to go';
+
+COMMENT ON COLUMN ops.sealed_ranges.starts_at IS 'Of the buckets: the first hour that is sealed';
+
+COMMENT ON COLUMN ops.sealed_ranges.ends_at IS 'Of the buckets: the first hour that is not';
+
+CREATE FUNCTION ops.is_sealed(bucket timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (EXISTS (SELECT FROM ops.sealed_ranges sealed WHERE ((is_sealed.bucket >= sealed.starts_at) AND (is_sealed.bucket < sealed.ends_at))));
+
+COMMENT ON FUNCTION ops.is_sealed(bucket timestamp with time zone) IS 'Whether the bucket that begins at a moment rests on tweets that retention has taken';
+
+CREATE FUNCTION ops.is_sealed_day(bucket date) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (EXISTS (SELECT FROM ops.sealed_ranges sealed WHERE (((((is_sealed_day.bucket - 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) < sealed.ends_at) AND ((((is_sealed_day.bucket + 2))::timestamp without time zone AT TIME ZONE 'UTC'::text) > sealed.starts_at))));
+
+COMMENT ON FUNCTION ops.is_sealed_day(bucket date) IS 'Whether a day, whatever time zone it is of, rests on tweets that retention has taken';
+
+CREATE FUNCTION ops.keep_outages() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if new.failing_since is null then
+        update ops.gaps
+        set ends_at = greatest(new.last_success_at, gaps.starts_at)
+        where gaps.kind in ('provider_down', 'limit_reached') and gaps.source = new.source and gaps.ends_at is null;
+    elsif new.failure_count >= 2 and old.failure_count < 2 then
+        insert into ops.gaps (kind, source, starts_at, stops_collection, detail)
+        values (
+            case when new.last_failure like '%HTTP 402%' then 'limit_reached' else 'provider_down' end,
+            new.source,
+            greatest(new.last_success_at, new.failing_since - interval '1 hour'),
+            new.stops_collection,
+            new.last_failure
+        )
+        on conflict on constraint gaps_are_told_once do nothing;
+    end if;
+    return null;
+end
+$$;
+
+CREATE FUNCTION ops.maintain_zone_author_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    old_part constant text := 'select zone_id, author_profile_id, -1 as sign, tweet_count, total_engagement,'
+        ' engagement_known_count from old_rows';
+    new_part constant text := 'select zone_id, author_profile_id, 1 as sign, tweet_count, total_engagement,'
+        ' engagement_known_count from new_rows';
+begin
+    -- A statement's trigger is called even if it changed nothing.
+    if tg_op = 'INSERT' then
+        perform from new_rows limit 1;
+    else
+        perform from old_rows limit 1;
+    end if;
+    if not found then
+        return null;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_author_totals', 0));
+    if not exists (select 1 from ops.mart_state as state where state.model = 'int_zone_author_totals') then
+        return null;
+    end if;
+    execute 'with differences as materialized (' || case tg_op
+        when 'INSERT' then new_part
+        when 'DELETE' then old_part
+        else old_part || ' union all ' || new_part
+    end || $sql$),
+
+        marked as (
+            insert into ops.twitter_top_profiles_by_zone__marks (zone_id, profile_id)
+            select distinct zone_id, author_profile_id
+            from differences
+        )
+
+        insert into intermediate.int_zone_author_totals as present (
+            zone_id, author_profile_id, tweet_count, known_engagement, engagement_known_count
+        )
+        select
+            zone_id,
+            author_profile_id,
+            sum(sign * tweet_count),
+            sum(sign * coalesce(total_engagement, 0)),
+            sum(sign * engagement_known_count)
+        from differences
+        group by zone_id, author_profile_id
+        on conflict (zone_id, author_profile_id) do update set
+            tweet_count = present.tweet_count + excluded.tweet_count,
+            known_engagement = present.known_engagement + excluded.known_engagement,
+            engagement_known_count = present.engagement_known_count + excluded.engagement_known_count
+    $sql$;
+    if tg_op = 'INSERT' then
+        return null;
+    end if;
+    delete from intermediate.int_zone_author_totals as present
+    using old_rows
+    where
+        present.zone_id = old_rows.zone_id
+        and present.author_profile_id = old_rows.author_profile_id
+        and present.tweet_count <= 0;
+    return null;
+end
+$_$;
+
+CREATE FUNCTION ops.maintain_zone_tag_window() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    open_hour timestamptz;
+    -- Behind coalesce, so that the planner expects half of the rows and not one in two hundred: it would join in loops.
+    old_part constant text := 'select -1 as sign, * from old_rows where coalesce(hour between $1 and $2, false)';
+    new_part constant text := 'select 1 as sign, * from new_rows where coalesce(hour between $1 and $2, false)';
+begin
+    -- A statement's trigger is called even if it changed nothing.
+    if tg_op = 'INSERT' then
+        perform from new_rows limit 1;
+    else
+        perform from old_rows limit 1;
+    end if;
+    if not found then
+        return null;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_tag_window', 0));
+    select date_trunc('hour', state.as_of, 'UTC') into open_hour
+    from ops.mart_state as state
+    where state.model = 'int_zone_tag_window';
+    if open_hour is null then
+        return null;
+    end if;
+    execute ops.tag_window_statement(
+        case tg_op
+            when 'INSERT' then new_part
+            when 'DELETE' then old_part
+            else old_part || ' union all ' || new_part
+        end
+    ) using open_hour - interval '23 hours', open_hour;
+    return null;
+end
+$_$;
+
 CREATE TABLE core.twitter_tweet_zones (
     tweet_id bigint NOT NULL,
     zone_id uuid NOT NULL,
     author_profile_id bigint NOT NULL,
     twitter_created_at timestamp with time zone NOT NULL,
     first_matched_at timestamp with time zone NOT NULL,
-    rule_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL
+    rule_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    suppressed_at timestamp with time zone
 )
 PARTITION BY RANGE (tweet_id);
 
 COMMENT ON TABLE core.twitter_tweet_zones IS 'One row per tweet and zone that collected it';
+
+COMMENT ON COLUMN core.twitter_tweet_zones.suppressed_at IS 'That of the tweet';
 
 CREATE TABLE ops.int_zone_author_hourly__marks (
     zone_id uuid NOT NULL,
@@ -123,6 +641,29 @@ CREATE FUNCTION ops.marks_are_explicit() RETURNS boolean
     LANGUAGE sql STABLE
     RETURN (COALESCE(current_setting('ledger.marks'::text, true), ''::text) = 'explicit'::text);
 
+CREATE FUNCTION ops.move_zone_tag_window(from_hour timestamp with time zone, to_hour timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+    if from_hour = to_hour then
+        return;
+    end if;
+    execute ops.tag_window_statement(format(
+        $sql$
+            select -1 as sign, *
+            from intermediate.int_zone_tag_author_hourly
+            where hour between %1$L::timestamptz - interval '23 hours' and %1$L and not hour between $1 and $2
+            union all
+            select 1 as sign, *
+            from intermediate.int_zone_tag_author_hourly
+            where hour between $1 and $2 and not hour between %1$L::timestamptz - interval '23 hours' and %1$L
+        $sql$,
+        from_hour
+    )) using to_hour - interval '23 hours', to_hour;
+end
+$_$;
+
 CREATE FUNCTION ops.on_change_by_people() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -140,6 +681,21 @@ begin
         before,
         after
     );
+    return null;
+end
+$$;
+
+CREATE FUNCTION ops.on_change_of_coverage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if tg_op = 'DELETE' then
+        insert into ops.twitter_zone_stats_hourly__marks (zone_id, hour)
+        select changed.zone_id, changed.hour from old_rows as changed;
+    else
+        insert into ops.twitter_zone_stats_hourly__marks (zone_id, hour)
+        select changed.zone_id, changed.hour from new_rows as changed;
+    end if;
     return null;
 end
 $$;
@@ -185,6 +741,15 @@ begin
 end
 $$;
 
+CREATE FUNCTION ops.on_change_of_timezone() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into ops.twitter_zone_stats_daily__zone_marks (zone_id) values (new.id);
+    return null;
+end
+$$;
+
 CREATE FUNCTION ops.on_change_of_tweet_rows() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -203,6 +768,26 @@ begin
             select changed.tweet_id from old_rows as changed
         ));
     end if;
+    return null;
+end
+$$;
+
+CREATE FUNCTION ops.on_profile_notices() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into ops.suppression_queue (user_id)
+    select distinct changed.user_id from changed_rows as changed;
+    return null;
+end
+$$;
+
+CREATE FUNCTION ops.on_tweet_notices() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into ops.suppression_queue (tweet_id)
+    select distinct changed.tweet_id from changed_rows as changed;
     return null;
 end
 $$;
@@ -230,12 +815,15 @@ begin
         return null;
     end if;
     update core.twitter_tweet_zones as links
-    set author_profile_id = changed.author_profile_id, twitter_created_at = changed.twitter_created_at
+    set
+        author_profile_id = changed.author_profile_id,
+        twitter_created_at = changed.twitter_created_at,
+        suppressed_at = changed.suppressed_at
     from new_rows as changed
     where
         links.tweet_id = changed.tweet_id
-        and (links.author_profile_id, links.twitter_created_at)
-        is distinct from (changed.author_profile_id, changed.twitter_created_at);
+        and (links.author_profile_id, links.twitter_created_at, links.suppressed_at)
+        is distinct from (changed.author_profile_id, changed.twitter_created_at, changed.suppressed_at);
     perform ops.mark_tweets(array(
         select changed.tweet_id from new_rows as changed
         union
@@ -244,6 +832,72 @@ begin
     return null;
 end
 $$;
+
+CREATE TABLE ops.delivery_accounting (
+    delivery_id bigint NOT NULL,
+    normalised_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    item_count integer NOT NULL,
+    normalised_count integer NOT NULL,
+    duplicate_count integer NOT NULL,
+    control_count integer NOT NULL,
+    dead_count integer NOT NULL,
+    parser_version integer NOT NULL
+)
+PARTITION BY RANGE (delivery_id);
+
+COMMENT ON TABLE ops.delivery_accounting IS 'One row per normalised delivery: what became of each of its items';
+
+CREATE TABLE raw.deliveries (
+    delivery_id bigint NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    body_bytes integer NOT NULL,
+    item_count integer NOT NULL,
+    dictionary_id integer DEFAULT 0 NOT NULL,
+    source text NOT NULL,
+    zone text,
+    body bytea NOT NULL
+)
+PARTITION BY RANGE (delivery_id);
+ALTER TABLE ONLY raw.deliveries ALTER COLUMN body SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE raw.deliveries IS 'One row per acknowledged delivery, byte for byte';
+
+COMMENT ON COLUMN raw.deliveries.item_count IS 'Items that the service counted in the body; 1 for a body that it could not split';
+
+COMMENT ON COLUMN raw.deliveries.zone IS 'Zone that the sender named, where the source has no rules (v1_1)';
+
+CREATE FUNCTION ops.pipe_uptime(window_start timestamp with time zone, window_end timestamp with time zone) RETURNS tstzmultirange
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ WITH bounds AS (
+          SELECT pipe_uptime.window_start AS start_at,
+             pipe_uptime.window_end AS end_at,
+             core.snowflake_floor((pipe_uptime.window_start - '00:02:30'::interval)) AS first_delivery_id,
+             core.snowflake_floor(pipe_uptime.window_end) AS last_delivery_id
+         ), beats AS (
+          SELECT deliveries.received_at AS beat_at
+            FROM (raw.deliveries
+              JOIN ops.delivery_accounting accounting ON ((deliveries.delivery_id = accounting.delivery_id)))
+           WHERE ((deliveries.source = 'heartbeat'::text) AND (deliveries.delivery_id >= ( SELECT bounds_1.first_delivery_id
+                    FROM bounds bounds_1)) AND (deliveries.delivery_id <= ( SELECT bounds_1.last_delivery_id
+                    FROM bounds bounds_1)))
+         UNION ALL
+          SELECT bounds_1.end_at
+            FROM bounds bounds_1
+         ), pairs AS (
+          SELECT beats.beat_at,
+             lead(beats.beat_at) OVER (ORDER BY beats.beat_at) AS next_beat_at
+            FROM beats
+         ), uptime AS (
+          SELECT range_agg(tstzrange(pairs.beat_at, pairs.next_beat_at)) FILTER (WHERE ((pairs.next_beat_at - pairs.beat_at) <= '00:02:30'::interval)) AS spans
+            FROM pairs
+         )
+  SELECT (COALESCE(uptime.spans, '{}'::tstzmultirange) * tstzmultirange(tstzrange(bounds.start_at, bounds.end_at)))
+    FROM (uptime
+      CROSS JOIN bounds);
+END;
+
+COMMENT ON FUNCTION ops.pipe_uptime(window_start timestamp with time zone, window_end timestamp with time zone) IS 'When the pipe''s heart beat, within a span of time';
 
 CREATE FUNCTION ops.refuse_truncate() RETURNS trigger
     LANGUAGE plpgsql
@@ -255,16 +909,316 @@ begin
 end
 $$;
 
-CREATE TABLE core.twitter_compliance_events (
-    tweet_id bigint NOT NULL,
-    event_type text NOT NULL,
-    event_at timestamp with time zone NOT NULL,
-    received_at timestamp with time zone NOT NULL,
-    user_id bigint,
-    delivery_id bigint NOT NULL
+CREATE TABLE core.twitter_rule_periods (
+    rule_id uuid NOT NULL,
+    active_from timestamp with time zone NOT NULL,
+    active_to timestamp with time zone,
+    confirmed_at timestamp with time zone NOT NULL,
+    zone_id uuid NOT NULL,
+    source text NOT NULL,
+    external_rule_id text NOT NULL,
+    query text NOT NULL,
+    interval_seconds numeric,
+    CONSTRAINT twitter_rule_periods_end_after_begin CHECK ((active_to >= active_from))
 );
 
-COMMENT ON TABLE core.twitter_compliance_events IS 'One row per notice that a tweet was deleted, withheld or restored';
+COMMENT ON TABLE core.twitter_rule_periods IS 'One row per period in which a rule delivered';
+
+COMMENT ON COLUMN core.twitter_rule_periods.active_to IS 'NULL while it is active';
+
+COMMENT ON COLUMN core.twitter_rule_periods.confirmed_at IS 'When the provider last said that it is active: a rule found inactive later was active until here at least';
+
+CREATE TABLE core.twitter_rules (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    zone_id uuid NOT NULL,
+    source text DEFAULT 'twitterapi_io'::text NOT NULL,
+    tag text NOT NULL,
+    query text NOT NULL,
+    query_type text DEFAULT 'simple'::text NOT NULL,
+    query_builder_config jsonb,
+    interval_seconds numeric DEFAULT 60 NOT NULL,
+    external_rule_id text,
+    is_active boolean DEFAULT true NOT NULL,
+    last_triggered_at timestamp with time zone,
+    created_by text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT twitter_rules_interval_is_offered CHECK (((interval_seconds >= 0.05) AND (interval_seconds <= (86400)::numeric))),
+    CONSTRAINT twitter_rules_query_is_not_blank CHECK ((btrim(query) <> ''::text)),
+    CONSTRAINT twitter_rules_query_type_is_known CHECK ((query_type = ANY (ARRAY['simple'::text, 'builder'::text]))),
+    CONSTRAINT twitter_rules_tag_length CHECK (((length(tag) >= 1) AND (length(tag) <= 255)))
+);
+
+COMMENT ON TABLE core.twitter_rules IS 'One row per rule: what the provider is asked to deliver, and for which zone';
+
+CREATE TABLE core.zones (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    description text,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT zones_name_is_not_blank CHECK ((btrim(name) <> ''::text))
+);
+
+COMMENT ON TABLE core.zones IS 'One row per zone: a topic area that rules collect tweets for';
+
+CREATE FUNCTION ops.rule_listening(window_end timestamp with time zone) RETURNS TABLE(zone_id uuid, source text, span tstzrange)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ WITH bounds AS (
+          SELECT rule_listening.window_end AS end_at
+         )
+  SELECT periods.zone_id,
+     periods.source,
+     tstzrange(periods.active_from, LEAST(periods.active_to, bounds.end_at)) AS tstzrange
+    FROM (core.twitter_rule_periods periods
+      CROSS JOIN bounds)
+   WHERE (periods.active_from < bounds.end_at)
+ UNION ALL
+  SELECT rules.zone_id,
+     rules.source,
+     tstzrange(rules.created_at, bounds.end_at) AS tstzrange
+    FROM ((core.twitter_rules rules
+      JOIN core.zones ON ((rules.zone_id = zones.id)))
+      CROSS JOIN bounds)
+   WHERE (rules.is_active AND zones.is_active AND (rules.created_at < bounds.end_at) AND (NOT (EXISTS ( SELECT
+            FROM core.twitter_rule_periods periods
+           WHERE (periods.rule_id = rules.id)))));
+END;
+
+COMMENT ON FUNCTION ops.rule_listening(window_end timestamp with time zone) IS 'When each zone''s rules delivered, until a moment';
+
+CREATE FUNCTION ops.tag_window_statement(differences text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+select format($sql$
+with differences as materialized (%s),
+
+authors as (
+    select
+        moved.zone_id,
+        moved.hashtag,
+        sum((found.row_count > 0)::integer - (found.row_count > moved.net)::integer) as author_count
+    from (
+        select zone_id, hashtag, author_profile_id, sum(sign) as net
+        from differences
+        group by zone_id, hashtag, author_profile_id
+        having sum(sign) <> 0
+    ) as moved
+    cross join lateral (
+        select count(*) as row_count
+        from intermediate.int_zone_tag_author_hourly as hours
+        where
+            hours.zone_id = moved.zone_id
+            and hours.hashtag = moved.hashtag
+            and hours.author_profile_id = moved.author_profile_id
+            and hours.hour >= $1
+            and hours.hour <= $2
+        offset 0
+    ) as found
+    group by moved.zone_id, moved.hashtag
+),
+
+samples as (
+    select
+        differences.zone_id,
+        differences.hashtag,
+        array_agg(entry.tweet_id) filter (where differences.sign = -1) as lost_ids,
+        array_agg(entry.tweet_id) filter (where differences.sign = 1) as gained_ids,
+        array_agg(entry.engagement) filter (where differences.sign = 1) as gained_engagements,
+        max(coalesce(entry.engagement, -1)) filter (where differences.sign = 1) as best_gained
+    from differences
+    cross join lateral unnest(differences.top_tweet_ids, differences.top_tweet_engagements)
+        as entry (tweet_id, engagement)
+    group by differences.zone_id, differences.hashtag
+),
+
+sums as (
+    select
+        zone_id,
+        hashtag,
+        sum(sign * tweet_count) as tweet_count,
+        sum(sign * coalesce(total_engagement, 0)) as known_engagement,
+        sum(sign * (total_engagement is not null)::integer) as known_row_count,
+        max(last_used_at) filter (where sign = 1) as gained_last,
+        max(last_used_at) filter (where sign = -1) as lost_last,
+        array_agg(original_hashtag) as moved_spellings,
+        array_agg(sign * tweet_count) as moved_counts,
+        sum(sign * tweet_count) <> 0 or min(original_hashtag) <> max(original_hashtag) as is_vote_moved
+    from differences
+    group by zone_id, hashtag
+),
+
+compared as (
+    select
+        present.place,
+        sums.zone_id,
+        sums.hashtag,
+        coalesce(present.tweet_count, 0) + sums.tweet_count as tweet_count,
+        coalesce(present.author_count, 0) + coalesce(authors.author_count, 0) as author_count,
+        coalesce(present.known_engagement, 0) + sums.known_engagement as known_engagement,
+        coalesce(present.known_row_count, 0) + sums.known_row_count as known_row_count,
+        present.spellings,
+        present.spelling_counts,
+        sums.moved_spellings,
+        sums.moved_counts,
+        sums.is_vote_moved,
+        present.last_used_at,
+        sums.gained_last,
+        sums.lost_last = present.last_used_at
+        and (sums.gained_last is null or sums.gained_last < present.last_used_at) as is_last_lost,
+        present.top_tweet_ids,
+        present.top_tweet_engagements,
+        samples.gained_ids,
+        samples.gained_engagements,
+        coalesce(samples.lost_ids, '{}') as lost_ids,
+        present.top_tweet_ids is null
+        or coalesce(present.top_tweet_ids && samples.lost_ids, false)
+        or cardinality(present.top_tweet_ids) < 3
+        or samples.best_gained >= coalesce(present.top_tweet_engagements[3], -1) as is_sample_touched,
+        coalesce(present.top_tweet_ids && samples.lost_ids, false)
+        and exists (
+            select 1
+            from unnest(present.top_tweet_ids, present.top_tweet_engagements) as shown (tweet_id, engagement)
+            where
+                shown.tweet_id = any(samples.lost_ids)
+                and not exists (
+                    select 1
+                    from unnest(samples.gained_ids, samples.gained_engagements) as gained (tweet_id, engagement)
+                    where
+                        gained.tweet_id = shown.tweet_id
+                        and coalesce(gained.engagement, -1) >= coalesce(shown.engagement, -1)
+                )
+        ) as is_sample_lost
+    from sums
+    left join lateral (
+        select stored.ctid as place, stored.*
+        from intermediate.int_zone_tag_window as stored
+        where stored.zone_id = sums.zone_id and stored.hashtag = sums.hashtag
+        offset 0
+    ) as present on true
+    left join authors on sums.zone_id = authors.zone_id and sums.hashtag = authors.hashtag
+    left join samples on sums.zone_id = samples.zone_id and sums.hashtag = samples.hashtag
+),
+
+changed as (
+    select
+        compared.place,
+        compared.zone_id,
+        compared.hashtag,
+        compared.tweet_count,
+        compared.author_count,
+        compared.known_engagement,
+        compared.known_row_count,
+        case
+            when compared.is_last_lost and compared.tweet_count > 0
+                then (
+                    select max(hours.last_used_at)
+                    from intermediate.int_zone_tag_author_hourly as hours
+                    where
+                        hours.zone_id = compared.zone_id
+                        and hours.hashtag = compared.hashtag
+                        and hours.hour = (
+                            select max(latest.hour)
+                            from intermediate.int_zone_tag_author_hourly as latest
+                            where
+                                latest.zone_id = compared.zone_id
+                                and latest.hashtag = compared.hashtag
+                                and latest.hour >= $1
+                                and latest.hour <= $2
+                        )
+                )
+            else greatest(compared.last_used_at, compared.gained_last)
+        end as last_used_at,
+        coalesce(voted.spellings, compared.spellings) as spellings,
+        coalesce(voted.spelling_counts, compared.spelling_counts) as spelling_counts,
+        coalesce(sampled.ids, compared.top_tweet_ids) as top_tweet_ids,
+        coalesce(sampled.engagements, compared.top_tweet_engagements) as top_tweet_engagements
+    from compared
+    left join lateral (
+        select
+            array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C") as spellings,
+            array_agg(votes.vote_count order by votes.vote_count desc, votes.spelling collate "C") as spelling_counts
+        from (
+            select vote.spelling, sum(vote.vote_count)::bigint as vote_count
+            from (
+                select stored.spelling, stored.vote_count
+                from unnest(compared.spellings, compared.spelling_counts) as stored (spelling, vote_count)
+                union all
+                select moved.spelling, moved.vote_count
+                from unnest(compared.moved_spellings, compared.moved_counts) as moved (spelling, vote_count)
+            ) as vote
+            where compared.is_vote_moved
+            group by vote.spelling
+            having sum(vote.vote_count) <> 0
+        ) as votes
+    ) as voted on true
+    left join lateral (
+        select
+            (array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3] as ids,
+            (array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3]
+                as engagements
+        from (
+            select shown.tweet_id, shown.engagement
+            from unnest(compared.top_tweet_ids, compared.top_tweet_engagements) as shown (tweet_id, engagement)
+            where
+                compared.is_sample_touched
+                and not compared.is_sample_lost
+                and not shown.tweet_id = any(compared.lost_ids || compared.gained_ids)
+            union all
+            select gained.tweet_id, gained.engagement
+            from unnest(compared.gained_ids, compared.gained_engagements) as gained (tweet_id, engagement)
+            where compared.is_sample_touched and not compared.is_sample_lost
+            union all
+            select kept.tweet_id, kept.engagement
+            from intermediate.int_zone_tag_author_hourly as hours
+            cross join lateral unnest(hours.top_tweet_ids, hours.top_tweet_engagements) as kept (tweet_id, engagement)
+            where
+                compared.is_sample_lost
+                and hours.zone_id = compared.zone_id
+                and hours.hashtag = compared.hashtag
+                and hours.hour >= $1
+                and hours.hour <= $2
+        ) as entry
+    ) as sampled on true
+),
+
+marked as (
+    insert into ops.twitter_trending_hashtags__marks (zone_id, hashtag)
+    select changed.zone_id, changed.hashtag
+    from changed
+)
+
+merge into intermediate.int_zone_tag_window as present
+using changed on present.ctid = changed.place
+when matched and changed.tweet_count <= 0
+    then delete
+when matched
+    then update set
+        tweet_count = changed.tweet_count,
+        author_count = changed.author_count,
+        known_engagement = changed.known_engagement,
+        known_row_count = changed.known_row_count,
+        last_used_at = changed.last_used_at,
+        spellings = changed.spellings,
+        spelling_counts = changed.spelling_counts,
+        top_tweet_ids = changed.top_tweet_ids,
+        top_tweet_engagements = changed.top_tweet_engagements
+when not matched and changed.tweet_count > 0 and changed.spellings is not null and changed.top_tweet_ids is not null
+    then insert (
+        zone_id, hashtag, tweet_count, author_count, known_engagement, known_row_count, last_used_at,
+        spellings, spelling_counts, top_tweet_ids, top_tweet_engagements
+    )
+    values (
+        changed.zone_id, changed.hashtag, changed.tweet_count, changed.author_count, changed.known_engagement,
+        changed.known_row_count, changed.last_used_at, changed.spellings, changed.spelling_counts,
+        changed.top_tweet_ids, changed.top_tweet_engagements
+    )
+$sql$, differences)
+$_$;
 
 CREATE TABLE core.twitter_engagement_history (
     tweet_id bigint NOT NULL,
@@ -371,11 +1325,21 @@ CREATE TABLE core.twitter_profiles (
     verified_type text,
     automated_by text,
     profile_url text,
-    CONSTRAINT twitter_profiles_id_is_positive CHECK ((twitter_user_id > 0))
+    suppressed_at timestamp with time zone,
+    suppression_reason text,
+    purged_at timestamp with time zone,
+    CONSTRAINT twitter_profiles_id_is_positive CHECK ((twitter_user_id > 0)),
+    CONSTRAINT twitter_profiles_suppression_has_a_reason CHECK (((suppressed_at IS NULL) = (suppression_reason IS NULL)))
 )
 WITH (fillfactor='80');
 
 COMMENT ON TABLE core.twitter_profiles IS 'One row per account, as last observed; no username means that only the id is known';
+
+COMMENT ON COLUMN core.twitter_profiles.suppressed_at IS 'Since when the account must not be shown; NULL: it may be';
+
+COMMENT ON COLUMN core.twitter_profiles.suppression_reason IS 'The event that says so';
+
+COMMENT ON COLUMN core.twitter_profiles.purged_at IS 'When what the account says of itself was removed';
 
 CREATE VIEW core.twitter_profile_name_history AS
  SELECT former.profile_id,
@@ -426,68 +1390,6 @@ COMMENT ON VIEW core.twitter_profile_snapshots_with_deltas IS 'Profile snapshots
 
 COMMENT ON COLUMN core.twitter_profile_snapshots_with_deltas.followers_growth_rate IS 'Followers gained per day since the snapshot before; may be negative; NULL when unknown';
 
-CREATE TABLE core.twitter_rule_periods (
-    rule_id uuid NOT NULL,
-    active_from timestamp with time zone NOT NULL,
-    active_to timestamp with time zone,
-    confirmed_at timestamp with time zone NOT NULL,
-    zone_id uuid NOT NULL,
-    source text NOT NULL,
-    external_rule_id text NOT NULL,
-    query text NOT NULL,
-    interval_seconds numeric,
-    CONSTRAINT twitter_rule_periods_end_after_begin CHECK ((active_to >= active_from))
-);
-
-COMMENT ON TABLE core.twitter_rule_periods IS 'One row per period in which a rule delivered';
-
-COMMENT ON COLUMN core.twitter_rule_periods.active_to IS 'NULL while it is active';
-
-COMMENT ON COLUMN core.twitter_rule_periods.confirmed_at IS 'When the provider last said that it is active: a rule found inactive later was active until here at least';
-
-CREATE TABLE core.twitter_rules (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    zone_id uuid NOT NULL,
-    source text DEFAULT 'twitterapi_io'::text NOT NULL,
-    tag text NOT NULL,
-    query text NOT NULL,
-    query_type text DEFAULT 'simple'::text NOT NULL,
-    query_builder_config jsonb,
-    interval_seconds numeric DEFAULT 60 NOT NULL,
-    external_rule_id text,
-    is_active boolean DEFAULT true NOT NULL,
-    last_triggered_at timestamp with time zone,
-    created_by text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT twitter_rules_interval_is_offered CHECK (((interval_seconds >= 0.05) AND (interval_seconds <= (86400)::numeric))),
-    CONSTRAINT twitter_rules_query_is_not_blank CHECK ((btrim(query) <> ''::text)),
-    CONSTRAINT twitter_rules_query_type_is_known CHECK ((query_type = ANY (ARRAY['simple'::text, 'builder'::text]))),
-    CONSTRAINT twitter_rules_tag_length CHECK (((length(tag) >= 1) AND (length(tag) <= 255)))
-);
-
-COMMENT ON TABLE core.twitter_rules IS 'One row per rule: what the provider is asked to deliver, and for which zone';
-
-CREATE TABLE core.twitter_tweet_metrics (
-    tweet_id bigint NOT NULL,
-    observed_at timestamp with time zone NOT NULL,
-    retweet_count bigint,
-    reply_count bigint,
-    like_count bigint,
-    quote_count bigint,
-    view_count bigint,
-    bookmark_count bigint,
-    total_engagement bigint GENERATED ALWAYS AS (
-CASE
-    WHEN (COALESCE(retweet_count, reply_count, like_count, quote_count) IS NOT NULL) THEN (((COALESCE(retweet_count, (0)::bigint) + COALESCE(reply_count, (0)::bigint)) + COALESCE(like_count, (0)::bigint)) + COALESCE(quote_count, (0)::bigint))
-    ELSE NULL::bigint
-END) STORED,
-    CONSTRAINT twitter_tweet_metrics_counts_are_not_negative CHECK ((LEAST(retweet_count, reply_count, like_count, quote_count, view_count, bookmark_count) >= 0))
-)
-PARTITION BY RANGE (tweet_id);
-
-COMMENT ON TABLE core.twitter_tweet_metrics IS 'One row per tweet: the latest known counters, NULL where unknown';
-
 CREATE TABLE core.twitter_tweet_raw (
     tweet_id bigint NOT NULL,
     raw_data jsonb NOT NULL
@@ -495,38 +1397,6 @@ CREATE TABLE core.twitter_tweet_raw (
 PARTITION BY RANGE (tweet_id);
 
 COMMENT ON TABLE core.twitter_tweet_raw IS 'One row per tweet whose JSON is kept for SQL (optional)';
-
-CREATE TABLE core.twitter_tweets (
-    tweet_id bigint NOT NULL,
-    author_profile_id bigint NOT NULL,
-    conversation_id bigint,
-    in_reply_to_tweet_id bigint,
-    in_reply_to_user_id bigint,
-    retweeted_tweet_id bigint,
-    quoted_tweet_id bigint,
-    delivery_id bigint NOT NULL,
-    content_hash bigint NOT NULL,
-    twitter_created_at timestamp with time zone NOT NULL,
-    collected_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    has_media boolean NOT NULL,
-    has_links boolean NOT NULL,
-    has_hashtags boolean NOT NULL,
-    has_mentions boolean NOT NULL,
-    is_reply boolean NOT NULL,
-    is_sanitised boolean DEFAULT false NOT NULL,
-    is_processed boolean DEFAULT false NOT NULL,
-    sentiment_score numeric,
-    text text NOT NULL,
-    lang text,
-    source text,
-    in_reply_to_username text,
-    CONSTRAINT twitter_tweets_sentiment_is_a_score CHECK (((sentiment_score >= ('-1'::integer)::numeric) AND (sentiment_score <= (1)::numeric)))
-)
-PARTITION BY RANGE (tweet_id);
-
-COMMENT ON TABLE core.twitter_tweets IS 'One row per tweet, delivered by a rule or embedded in a retweet or a quote';
 
 CREATE VIEW core.twitter_tweets_with_metrics AS
  SELECT tweets.tweet_id,
@@ -566,32 +1436,22 @@ CREATE VIEW core.twitter_tweets_with_metrics AS
     tweets.created_at,
     tweets.updated_at
    FROM (core.twitter_tweets tweets
-     LEFT JOIN core.twitter_tweet_metrics metrics ON ((tweets.tweet_id = metrics.tweet_id)));
+     LEFT JOIN core.twitter_tweet_metrics metrics ON ((tweets.tweet_id = metrics.tweet_id)))
+  WHERE (tweets.suppressed_at IS NULL);
 
-COMMENT ON VIEW core.twitter_tweets_with_metrics IS 'A tweet with its latest counters and its ids as text';
-
-CREATE TABLE core.zones (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    name text NOT NULL,
-    description text,
-    timezone text DEFAULT 'UTC'::text NOT NULL,
-    is_active boolean DEFAULT true NOT NULL,
-    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT zones_name_is_not_blank CHECK ((btrim(name) <> ''::text))
-);
-
-COMMENT ON TABLE core.zones IS 'One row per zone: a topic area that rules collect tweets for';
+COMMENT ON VIEW core.twitter_tweets_with_metrics IS 'A tweet that may be shown, with its latest counters and its ids as text';
 
 CREATE TABLE ops.as_of (
     is_only_row boolean DEFAULT true NOT NULL,
     as_of timestamp with time zone NOT NULL,
     written_at timestamp with time zone DEFAULT now() NOT NULL,
+    held_until timestamp with time zone,
     CONSTRAINT as_of_has_one_row CHECK (is_only_row)
 );
 
 COMMENT ON TABLE ops.as_of IS 'The moment that windows such as 24 h end at (one row)';
+
+COMMENT ON COLUMN ops.as_of.held_until IS 'Until when scheduled builds keep this moment instead of the present; NULL when nobody asked for one';
 
 CREATE TABLE ops.audit_log (
     audit_id bigint NOT NULL,
@@ -618,19 +1478,38 @@ ALTER TABLE ops.audit_log ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
-CREATE TABLE ops.delivery_accounting (
-    delivery_id bigint NOT NULL,
-    normalised_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    item_count integer NOT NULL,
-    normalised_count integer NOT NULL,
-    duplicate_count integer NOT NULL,
-    control_count integer NOT NULL,
-    dead_count integer NOT NULL,
-    parser_version integer NOT NULL
-)
-PARTITION BY RANGE (delivery_id);
+CREATE TABLE ops.covered_spans (
+    span_id bigint NOT NULL,
+    zone_id uuid NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    origin text NOT NULL,
+    noted_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT covered_spans_end_after_begin CHECK ((ends_at > starts_at)),
+    CONSTRAINT covered_spans_origin_is_known CHECK ((origin = ANY (ARRAY['replay'::text, 'backfill'::text])))
+);
 
-COMMENT ON TABLE ops.delivery_accounting IS 'One row per normalised delivery: what became of each of its items';
+COMMENT ON TABLE ops.covered_spans IS 'One row per span that a replay or a backfill collected afterwards';
+
+ALTER TABLE ops.covered_spans ALTER COLUMN span_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.covered_spans_span_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE ops.delivery_rewrites (
+    delivery_id bigint NOT NULL,
+    rewritten_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reason text NOT NULL,
+    body_sha256 bytea NOT NULL
+);
+
+COMMENT ON TABLE ops.delivery_rewrites IS 'One row per time that a delivery was rewritten without what had to be erased';
+
+COMMENT ON COLUMN ops.delivery_rewrites.body_sha256 IS 'Of the body as it is now, decompressed';
 
 CREATE TABLE ops.engagement_coverage (
     due_on date NOT NULL,
@@ -663,6 +1542,110 @@ CREATE TABLE ops.engagement_progress (
 
 COMMENT ON TABLE ops.engagement_progress IS 'Up to when every due snapshot was taken or counted as missed (one row)';
 
+CREATE TABLE ops.erased_keys (
+    kind text NOT NULL,
+    key_hash bytea NOT NULL,
+    erased_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT erased_keys_kind_is_known CHECK ((kind = ANY (ARRAY['user'::text, 'tweet'::text, 'handle'::text])))
+);
+
+COMMENT ON TABLE ops.erased_keys IS 'The block list: one row per account, tweet or handle that was erased, as a keyed hash';
+
+CREATE TABLE ops.erasure_key (
+    is_only_row boolean DEFAULT true NOT NULL,
+    secret bytea NOT NULL,
+    CONSTRAINT erasure_key_has_one_row CHECK (is_only_row)
+);
+
+COMMENT ON TABLE ops.erasure_key IS 'The secret that the block list is hashed with (one row)';
+
+CREATE TABLE ops.erasures (
+    erasure_id bigint NOT NULL,
+    kind text NOT NULL,
+    subject_hash bytea NOT NULL,
+    reason text NOT NULL,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    erased_at timestamp with time zone,
+    certified_at timestamp with time zone,
+    removed jsonb DEFAULT '{}'::jsonb NOT NULL,
+    searched jsonb DEFAULT '{}'::jsonb NOT NULL,
+    findings jsonb DEFAULT '[]'::jsonb NOT NULL,
+    CONSTRAINT erasures_kind_is_known CHECK ((kind = ANY (ARRAY['author'::text, 'tweet'::text, 'zone'::text])))
+);
+
+COMMENT ON TABLE ops.erasures IS 'One row per erasure: what was removed, and the certificate that nothing was found afterwards';
+
+COMMENT ON COLUMN ops.erasures.subject_hash IS 'Keyed hash of whom or what it was about';
+
+COMMENT ON COLUMN ops.erasures.certified_at IS 'When a search of every place found nothing; NULL: not yet, see findings';
+
+COMMENT ON COLUMN ops.erasures.searched IS 'Where the certificate looked, with the number of rows or files';
+
+ALTER TABLE ops.erasures ALTER COLUMN erasure_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.erasures_erasure_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE ops.gaps (
+    gap_id bigint NOT NULL,
+    kind text NOT NULL,
+    source text,
+    zone_id uuid,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone,
+    stops_collection boolean NOT NULL,
+    detail text NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT gaps_end_after_begin CHECK ((ends_at >= starts_at)),
+    CONSTRAINT gaps_kind_is_known CHECK ((kind = ANY (ARRAY['service_down'::text, 'rule_inactive'::text, 'provider_down'::text, 'limit_reached'::text])))
+);
+
+COMMENT ON TABLE ops.gaps IS 'One row per span in which something that collecting needs was missing';
+
+COMMENT ON COLUMN ops.gaps.zone_id IS 'NULL: every zone, or every zone with rules at the source';
+
+COMMENT ON COLUMN ops.gaps.ends_at IS 'NULL while it lasts';
+
+COMMENT ON COLUMN ops.gaps.stops_collection IS 'Whether tweets may be missing; false where only looks at known tweets were left out';
+
+ALTER TABLE ops.gaps ALTER COLUMN gap_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.gaps_gap_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE ops.incidents (
+    incident_id bigint NOT NULL,
+    subject text NOT NULL,
+    title text NOT NULL,
+    detail text NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    told_at timestamp with time zone,
+    recovered_at timestamp with time zone,
+    recovery_told_at timestamp with time zone
+);
+
+COMMENT ON TABLE ops.incidents IS 'One row per incident: what went wrong, since when, and when people were told';
+
+COMMENT ON COLUMN ops.incidents.subject IS 'What is affected, by kind: run:…, check:…, stale:…, budget:…';
+
+ALTER TABLE ops.incidents ALTER COLUMN incident_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.incidents_incident_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE ops.int_zone_author_hourly__claims (
     zone_id uuid NOT NULL,
     hour timestamp with time zone NOT NULL,
@@ -670,6 +1653,38 @@ CREATE TABLE ops.int_zone_author_hourly__claims (
 );
 
 COMMENT ON TABLE ops.int_zone_author_hourly__claims IS 'Buckets that the latest build of int_zone_author_hourly rebuilt';
+
+CREATE TABLE ops.int_zone_author_totals__claims (
+    zone_id uuid NOT NULL,
+    author_profile_id bigint NOT NULL
+);
+
+COMMENT ON TABLE ops.int_zone_author_totals__claims IS 'Buckets that the latest build of int_zone_author_totals rebuilt';
+
+CREATE TABLE ops.int_zone_author_totals__marks (
+    zone_id uuid NOT NULL,
+    author_profile_id bigint NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE ops.int_zone_author_totals__marks IS 'Buckets of int_zone_author_totals to be summed anew; ordinary changes arrive as differences';
+
+CREATE TABLE ops.int_zone_entity_author_hourly__claims (
+    zone_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    author_profile_id bigint CONSTRAINT int_zone_entity_author_hourly__claim_author_profile_id_not_null NOT NULL
+);
+
+COMMENT ON TABLE ops.int_zone_entity_author_hourly__claims IS 'Buckets that the latest build of int_zone_entity_author_hourly rebuilt';
+
+CREATE TABLE ops.int_zone_entity_author_hourly__marks (
+    zone_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    author_profile_id bigint NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE ops.int_zone_entity_author_hourly__marks IS 'Buckets of int_zone_entity_author_hourly whose facts changed';
 
 CREATE TABLE ops.int_zone_tag_author_hourly__claims (
     zone_id uuid NOT NULL,
@@ -687,6 +1702,36 @@ CREATE TABLE ops.int_zone_tag_author_hourly__marks (
 );
 
 COMMENT ON TABLE ops.int_zone_tag_author_hourly__marks IS 'Buckets of int_zone_tag_author_hourly whose facts changed, appended by whoever changed them';
+
+CREATE TABLE ops.int_zone_tag_window__claims (
+    zone_id uuid NOT NULL,
+    hashtag text NOT NULL
+);
+
+COMMENT ON TABLE ops.int_zone_tag_window__claims IS 'Buckets that the latest build of int_zone_tag_window rebuilt';
+
+CREATE TABLE ops.int_zone_tag_window__marks (
+    zone_id uuid NOT NULL,
+    hashtag text NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE ops.int_zone_tag_window__marks IS 'Buckets of int_zone_tag_window to be summed anew; ordinary changes arrive as differences';
+
+CREATE TABLE ops.int_zone_top_tweets_hourly__claims (
+    zone_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE ops.int_zone_top_tweets_hourly__claims IS 'Buckets that the latest build of int_zone_top_tweets_hourly rebuilt';
+
+CREATE TABLE ops.int_zone_top_tweets_hourly__marks (
+    zone_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE ops.int_zone_top_tweets_hourly__marks IS 'Buckets of int_zone_top_tweets_hourly whose facts changed';
 
 CREATE TABLE ops.mart_state (
     model text NOT NULL,
@@ -722,6 +1767,35 @@ CREATE TABLE ops.model_definitions (
 
 COMMENT ON TABLE ops.model_definitions IS 'Digest of the SQL that each dbt model was last built with';
 
+CREATE TABLE ops.partition_archives (
+    table_name text NOT NULL,
+    suffix text NOT NULL,
+    lower_id bigint NOT NULL,
+    upper_id bigint NOT NULL,
+    step text NOT NULL,
+    path text,
+    row_count bigint,
+    content_checksum text,
+    file_sha256 text,
+    file_bytes bigint,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    detached_at timestamp with time zone,
+    archived_at timestamp with time zone,
+    verified_at timestamp with time zone,
+    dropped_at timestamp with time zone,
+    restored_at timestamp with time zone,
+    keep_until timestamp with time zone,
+    CONSTRAINT partition_archives_step_is_known CHECK ((step = ANY (ARRAY['detaching'::text, 'detached'::text, 'archived'::text, 'verified'::text, 'dropped'::text, 'restoring'::text, 'restored'::text])))
+);
+
+COMMENT ON TABLE ops.partition_archives IS 'One row per partition that retention has taken up, and how far it has come';
+
+COMMENT ON COLUMN ops.partition_archives.path IS 'The Parquet file, relative to the archive''s directory';
+
+COMMENT ON COLUMN ops.partition_archives.content_checksum IS 'Sum over all rows of the first 60 bits of the MD5 of their text: the same rows in any order have the same sum';
+
+COMMENT ON COLUMN ops.partition_archives.keep_until IS 'A restored partition is not taken up again before';
+
 CREATE TABLE ops.profile_absences (
     profile_id bigint NOT NULL,
     reason text NOT NULL,
@@ -753,12 +1827,45 @@ CREATE TABLE ops.provider_health (
     failing_since timestamp with time zone,
     last_failure_at timestamp with time zone,
     failure_count integer DEFAULT 0 NOT NULL,
-    last_failure text
+    last_failure text,
+    stops_collection boolean DEFAULT true NOT NULL
 );
 
 COMMENT ON TABLE ops.provider_health IS 'One row per source: since when it has been failing, if it is';
 
 COMMENT ON COLUMN ops.provider_health.failing_since IS 'First failure since the latest answer; NULL while it answers';
+
+COMMENT ON COLUMN ops.provider_health.stops_collection IS 'Whether the latest failure may concern deliveries too; a refused key concerns our own questions alone';
+
+CREATE TABLE ops.suppression_queue (
+    mark_id bigint NOT NULL,
+    tweet_id bigint,
+    user_id bigint,
+    settles_after xid8,
+    CONSTRAINT suppression_queue_names_one CHECK ((num_nonnulls(tweet_id, user_id) = 1))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
+COMMENT ON TABLE ops.suppression_queue IS 'One row per tweet or account whose suppression is to be decided again';
+
+COMMENT ON COLUMN ops.suppression_queue.settles_after IS 'NULL: not looked at yet. Else: looked at while these transactions ran, to be looked at again once they ended';
+
+ALTER TABLE ops.suppression_queue ALTER COLUMN mark_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.suppression_queue_mark_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE ops.suppression_state (
+    is_only_row boolean DEFAULT true NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT suppression_state_has_one_row CHECK (is_only_row)
+);
+
+COMMENT ON TABLE ops.suppression_state IS 'When anything was last suppressed, shown again or erased (one row)';
 
 CREATE TABLE ops.tweet_absences (
     tweet_id bigint NOT NULL,
@@ -774,6 +1881,21 @@ COMMENT ON TABLE ops.tweet_absences IS 'One row per tweet that the latest look-u
 COMMENT ON COLUMN ops.tweet_absences.reason IS 'absent: merely not shown; else what the provider says, for instance suspended';
 
 COMMENT ON COLUMN ops.tweet_absences.miss_count IS 'Consecutive look-ups without it; the row goes when it is shown again';
+
+CREATE TABLE ops.twitter_top_engaged_tweets__claims (
+    zone_id uuid NOT NULL,
+    day date NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_top_engaged_tweets__claims IS 'Buckets that the latest build of twitter_top_engaged_tweets rebuilt';
+
+CREATE TABLE ops.twitter_top_engaged_tweets__marks (
+    zone_id uuid NOT NULL,
+    day date NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_top_engaged_tweets__marks IS 'Buckets of twitter_top_engaged_tweets whose facts changed';
 
 CREATE TABLE ops.twitter_top_profiles_by_zone__claims (
     zone_id uuid NOT NULL,
@@ -797,12 +1919,51 @@ CREATE TABLE ops.twitter_top_profiles_by_zone__profile_marks (
 
 COMMENT ON TABLE ops.twitter_top_profiles_by_zone__profile_marks IS 'Profiles whose shown columns changed';
 
+CREATE TABLE ops.twitter_top_profiles_by_zone_window__claims (
+    zone_id uuid NOT NULL,
+    profile_id bigint NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_top_profiles_by_zone_window__claims IS 'Buckets that the latest build of twitter_top_profiles_by_zone_window rebuilt';
+
+CREATE TABLE ops.twitter_top_profiles_by_zone_window__marks (
+    zone_id uuid NOT NULL,
+    profile_id bigint NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_top_profiles_by_zone_window__marks IS 'Buckets of twitter_top_profiles_by_zone_window whose facts changed';
+
+CREATE TABLE ops.twitter_trending_entities__claims (
+    zone_id uuid NOT NULL,
+    entity_type text NOT NULL,
+    entity_value text NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_trending_entities__claims IS 'Buckets that the latest build of twitter_trending_entities rebuilt';
+
+CREATE TABLE ops.twitter_trending_entities__marks (
+    zone_id uuid NOT NULL,
+    entity_type text NOT NULL,
+    entity_value text NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_trending_entities__marks IS 'Buckets of twitter_trending_entities whose facts changed';
+
 CREATE TABLE ops.twitter_trending_hashtags__claims (
     zone_id uuid NOT NULL,
     hashtag text NOT NULL
 );
 
 COMMENT ON TABLE ops.twitter_trending_hashtags__claims IS 'Buckets that the latest build of twitter_trending_hashtags rebuilt';
+
+CREATE TABLE ops.twitter_trending_hashtags__cut (
+    zone_id uuid NOT NULL,
+    hashtag text NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_trending_hashtags__cut IS 'Tags whose row in the mart leaves out tweets that lie after its as_of';
 
 CREATE TABLE ops.twitter_trending_hashtags__marks (
     zone_id uuid NOT NULL,
@@ -811,6 +1972,28 @@ CREATE TABLE ops.twitter_trending_hashtags__marks (
 );
 
 COMMENT ON TABLE ops.twitter_trending_hashtags__marks IS 'Buckets of twitter_trending_hashtags whose facts changed, appended by whoever changed them';
+
+CREATE TABLE ops.twitter_zone_stats_daily__claims (
+    zone_id uuid NOT NULL,
+    day date NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_zone_stats_daily__claims IS 'Buckets that the latest build of twitter_zone_stats_daily rebuilt';
+
+CREATE TABLE ops.twitter_zone_stats_daily__marks (
+    zone_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_zone_stats_daily__marks IS 'Hours of twitter_zone_stats_hourly that changed: the local days they lie in are to be rebuilt';
+
+CREATE TABLE ops.twitter_zone_stats_daily__zone_marks (
+    zone_id uuid NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_zone_stats_daily__zone_marks IS 'Zones whose time zone changed';
 
 CREATE TABLE ops.twitter_zone_stats_hourly__claims (
     zone_id uuid NOT NULL,
@@ -826,6 +2009,18 @@ CREATE TABLE ops.twitter_zone_stats_hourly__marks (
 );
 
 COMMENT ON TABLE ops.twitter_zone_stats_hourly__marks IS 'Buckets of twitter_zone_stats_hourly whose facts changed, appended by whoever changed them';
+
+CREATE TABLE ops.zone_hour_coverage (
+    zone_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    is_covered boolean NOT NULL,
+    covered_seconds integer NOT NULL,
+    CONSTRAINT zone_hour_coverage_is_part_of_an_hour CHECK (((covered_seconds >= 0) AND (covered_seconds <= 3600)))
+);
+
+COMMENT ON TABLE ops.zone_hour_coverage IS 'One row per zone and UTC hour: whether, and for how long, somebody listened; no row means that nobody did';
+
+COMMENT ON COLUMN ops.zone_hour_coverage.covered_seconds IS 'Seconds of the hour in which a rule of the zone was active, its provider answered and the pipe''s heart beat, or which a replay or a backfill collected afterwards';
 
 CREATE TABLE raw.compression_dictionaries (
     dictionary_id integer NOT NULL,
@@ -867,31 +2062,91 @@ CREATE VIEW raw.dead_letter_report AS
 
 COMMENT ON VIEW raw.dead_letter_report IS 'Open dead letters by source, stage and reason';
 
-CREATE TABLE raw.deliveries (
-    delivery_id bigint NOT NULL,
-    received_at timestamp with time zone NOT NULL,
-    body_bytes integer NOT NULL,
-    item_count integer NOT NULL,
-    dictionary_id integer DEFAULT 0 NOT NULL,
-    source text NOT NULL,
-    zone text,
-    body bytea NOT NULL
-)
-PARTITION BY RANGE (delivery_id);
-ALTER TABLE ONLY raw.deliveries ALTER COLUMN body SET STORAGE EXTERNAL;
-
-COMMENT ON TABLE raw.deliveries IS 'One row per acknowledged delivery, byte for byte';
-
-COMMENT ON COLUMN raw.deliveries.item_count IS 'Items that the service counted in the body; 1 for a body that it could not split';
-
-COMMENT ON COLUMN raw.deliveries.zone IS 'Zone that the sender named, where the source has no rules (v1_1)';
-
 CREATE TABLE raw.delivery_queue (
     delivery_id bigint NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
 
 COMMENT ON TABLE raw.delivery_queue IS 'One row per delivery that waits to be normalised';
+
+CREATE VIEW raw.delivery_log AS
+ SELECT deliveries.delivery_id,
+    deliveries.received_at,
+    deliveries.source,
+    deliveries.zone,
+    deliveries.item_count,
+    deliveries.body_bytes,
+    accounting.normalised_at,
+    accounting.normalised_count,
+    accounting.duplicate_count,
+    accounting.control_count,
+    accounting.dead_count,
+    letters.reasons AS open_letters,
+        CASE
+            WHEN (queue.delivery_id IS NOT NULL) THEN 'waiting'::text
+            WHEN (accounting.delivery_id IS NULL) THEN 'unaccounted'::text
+            WHEN (accounting.dead_count > 0) THEN 'dead'::text
+            WHEN (accounting.normalised_count > 0) THEN 'normalised'::text
+            WHEN (accounting.duplicate_count > 0) THEN 'duplicate'::text
+            ELSE 'control'::text
+        END AS outcome
+   FROM (((raw.deliveries
+     LEFT JOIN raw.delivery_queue queue ON ((deliveries.delivery_id = queue.delivery_id)))
+     LEFT JOIN ops.delivery_accounting accounting ON ((deliveries.delivery_id = accounting.delivery_id)))
+     LEFT JOIN LATERAL ( SELECT string_agg(DISTINCT dead_letters.reason, ', '::text ORDER BY dead_letters.reason) AS reasons
+           FROM raw.dead_letters
+          WHERE ((dead_letters.delivery_id = deliveries.delivery_id) AND (dead_letters.resolved_at IS NULL))) letters ON (true));
+
+COMMENT ON VIEW raw.delivery_log IS 'One row per delivery: when it came, from whom, what became of it';
+
+COMMENT ON COLUMN raw.delivery_log.outcome IS 'waiting, normalised, duplicate, control; dead if any item is; unaccounted if nobody can say';
+
+CREATE VIEW raw.queue_figures AS
+ WITH latest AS (
+         SELECT accounting.normalised_count,
+            accounting.duplicate_count,
+            accounting.control_count,
+            accounting.dead_count
+           FROM ops.delivery_accounting accounting
+          WHERE (accounting.delivery_id >= core.snowflake_floor((clock_timestamp() - '00:05:00'::interval)))
+          ORDER BY accounting.delivery_id DESC
+         LIMIT 20000
+        ), waiting AS (
+         SELECT count(*) AS waiting_deliveries,
+            min(queue.delivery_id) AS oldest_delivery_id
+           FROM raw.delivery_queue queue
+        )
+ SELECT waiting_deliveries,
+    COALESCE((EXTRACT(epoch FROM (clock_timestamp() - core.snowflake_time(oldest_delivery_id))))::double precision, (0)::double precision) AS oldest_waiting_seconds,
+    ( SELECT COALESCE(sum(latest.normalised_count), (0)::bigint) AS "coalesce"
+           FROM latest) AS normalised_items,
+    ( SELECT COALESCE(sum(latest.duplicate_count), (0)::bigint) AS "coalesce"
+           FROM latest) AS duplicate_items,
+    ( SELECT COALESCE(sum(latest.control_count), (0)::bigint) AS "coalesce"
+           FROM latest) AS control_items,
+    ( SELECT COALESCE(sum(latest.dead_count), (0)::bigint) AS "coalesce"
+           FROM latest) AS dead_items
+   FROM waiting;
+
+COMMENT ON VIEW raw.queue_figures IS 'One row: deliveries that wait, and what became of the items received in the last five minutes';
+
+CREATE VIEW raw.zone_figures AS
+ SELECT zones.name AS zone,
+    latest.lag_seconds,
+    latest.newest_tweet_age_seconds
+   FROM (core.zones zones
+     CROSS JOIN LATERAL ( SELECT percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY ((EXTRACT(epoch FROM (newest.first_matched_at - newest.twitter_created_at)))::double precision)) AS lag_seconds,
+            (EXTRACT(epoch FROM (clock_timestamp() - max(newest.twitter_created_at))))::double precision AS newest_tweet_age_seconds
+           FROM ( SELECT links.first_matched_at,
+                    links.twitter_created_at
+                   FROM core.twitter_tweet_zones links
+                  WHERE ((links.zone_id = zones.id) AND (links.suppressed_at IS NULL))
+                  ORDER BY links.tweet_id DESC
+                 LIMIT 20) newest
+         HAVING (count(*) > 0)) latest)
+  WHERE zones.is_active;
+
+COMMENT ON VIEW raw.zone_figures IS 'One row per active zone: how late its latest tweets came, how old the newest is';
 
 ALTER TABLE ONLY core.twitter_compliance_events
     ADD CONSTRAINT twitter_compliance_events_pkey PRIMARY KEY (tweet_id, event_type, event_at);
@@ -901,6 +2156,9 @@ ALTER TABLE ONLY core.twitter_engagement_history
 
 ALTER TABLE ONLY core.twitter_entities
     ADD CONSTRAINT twitter_entities_pkey PRIMARY KEY (tweet_id, ordinal);
+
+ALTER TABLE ONLY core.twitter_profile_compliance_events
+    ADD CONSTRAINT twitter_profile_compliance_events_pkey PRIMARY KEY (user_id, event_type, event_at);
 
 ALTER TABLE ONLY core.twitter_profile_names
     ADD CONSTRAINT twitter_profile_names_pkey PRIMARY KEY (profile_id, valid_to);
@@ -919,6 +2177,9 @@ ALTER TABLE ONLY core.twitter_rules
 
 ALTER TABLE ONLY core.twitter_rules
     ADD CONSTRAINT twitter_rules_zone_id_tag_key UNIQUE (zone_id, tag);
+
+ALTER TABLE ONLY core.twitter_tweet_edits
+    ADD CONSTRAINT twitter_tweet_edits_pkey PRIMARY KEY (tweet_id);
 
 ALTER TABLE ONLY core.twitter_tweet_metrics
     ADD CONSTRAINT twitter_tweet_metrics_pkey PRIMARY KEY (tweet_id);
@@ -944,8 +2205,14 @@ ALTER TABLE ONLY ops.as_of
 ALTER TABLE ONLY ops.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (audit_id);
 
+ALTER TABLE ONLY ops.covered_spans
+    ADD CONSTRAINT covered_spans_pkey PRIMARY KEY (span_id);
+
 ALTER TABLE ONLY ops.delivery_accounting
     ADD CONSTRAINT delivery_accounting_pkey PRIMARY KEY (delivery_id);
+
+ALTER TABLE ONLY ops.delivery_rewrites
+    ADD CONSTRAINT delivery_rewrites_pkey PRIMARY KEY (delivery_id, rewritten_at);
 
 ALTER TABLE ONLY ops.engagement_coverage
     ADD CONSTRAINT engagement_coverage_pkey PRIMARY KEY (due_on, tier);
@@ -953,11 +2220,41 @@ ALTER TABLE ONLY ops.engagement_coverage
 ALTER TABLE ONLY ops.engagement_progress
     ADD CONSTRAINT engagement_progress_pkey PRIMARY KEY (is_only_row);
 
+ALTER TABLE ONLY ops.erased_keys
+    ADD CONSTRAINT erased_keys_pkey PRIMARY KEY (kind, key_hash);
+
+ALTER TABLE ONLY ops.erasure_key
+    ADD CONSTRAINT erasure_key_pkey PRIMARY KEY (is_only_row);
+
+ALTER TABLE ONLY ops.erasures
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (erasure_id);
+
+ALTER TABLE ONLY ops.gaps
+    ADD CONSTRAINT gaps_are_told_once UNIQUE NULLS NOT DISTINCT (kind, source, zone_id, starts_at);
+
+ALTER TABLE ONLY ops.gaps
+    ADD CONSTRAINT gaps_pkey PRIMARY KEY (gap_id);
+
+ALTER TABLE ONLY ops.incidents
+    ADD CONSTRAINT incidents_pkey PRIMARY KEY (incident_id);
+
 ALTER TABLE ONLY ops.int_zone_author_hourly__claims
     ADD CONSTRAINT int_zone_author_hourly__claims_pkey PRIMARY KEY (zone_id, hour, author_profile_id);
 
+ALTER TABLE ONLY ops.int_zone_author_totals__claims
+    ADD CONSTRAINT int_zone_author_totals__claims_pkey PRIMARY KEY (zone_id, author_profile_id);
+
+ALTER TABLE ONLY ops.int_zone_entity_author_hourly__claims
+    ADD CONSTRAINT int_zone_entity_author_hourly__claims_pkey PRIMARY KEY (zone_id, hour, author_profile_id);
+
 ALTER TABLE ONLY ops.int_zone_tag_author_hourly__claims
     ADD CONSTRAINT int_zone_tag_author_hourly__claims_pkey PRIMARY KEY (zone_id, hour, author_profile_id);
+
+ALTER TABLE ONLY ops.int_zone_tag_window__claims
+    ADD CONSTRAINT int_zone_tag_window__claims_pkey PRIMARY KEY (zone_id, hashtag);
+
+ALTER TABLE ONLY ops.int_zone_top_tweets_hourly__claims
+    ADD CONSTRAINT int_zone_top_tweets_hourly__claims_pkey PRIMARY KEY (zone_id, hour);
 
 ALTER TABLE ONLY ops.mart_state
     ADD CONSTRAINT mart_state_pkey PRIMARY KEY (model);
@@ -968,6 +2265,9 @@ ALTER TABLE ONLY ops.mart_verification
 ALTER TABLE ONLY ops.model_definitions
     ADD CONSTRAINT model_definitions_pkey PRIMARY KEY (model);
 
+ALTER TABLE ONLY ops.partition_archives
+    ADD CONSTRAINT partition_archives_pkey PRIMARY KEY (table_name, suffix);
+
 ALTER TABLE ONLY ops.profile_absences
     ADD CONSTRAINT profile_absences_pkey PRIMARY KEY (profile_id);
 
@@ -977,17 +2277,44 @@ ALTER TABLE ONLY ops.provider_budget
 ALTER TABLE ONLY ops.provider_health
     ADD CONSTRAINT provider_health_pkey PRIMARY KEY (source);
 
+ALTER TABLE ONLY ops.sealed_ranges
+    ADD CONSTRAINT sealed_ranges_pkey PRIMARY KEY (lower_id);
+
+ALTER TABLE ONLY ops.suppression_queue
+    ADD CONSTRAINT suppression_queue_pkey PRIMARY KEY (mark_id);
+
+ALTER TABLE ONLY ops.suppression_state
+    ADD CONSTRAINT suppression_state_pkey PRIMARY KEY (is_only_row);
+
 ALTER TABLE ONLY ops.tweet_absences
     ADD CONSTRAINT tweet_absences_pkey PRIMARY KEY (tweet_id);
+
+ALTER TABLE ONLY ops.twitter_top_engaged_tweets__claims
+    ADD CONSTRAINT twitter_top_engaged_tweets__claims_pkey PRIMARY KEY (zone_id, day);
 
 ALTER TABLE ONLY ops.twitter_top_profiles_by_zone__claims
     ADD CONSTRAINT twitter_top_profiles_by_zone__claims_pkey PRIMARY KEY (zone_id, profile_id);
 
+ALTER TABLE ONLY ops.twitter_top_profiles_by_zone_window__claims
+    ADD CONSTRAINT twitter_top_profiles_by_zone_window__claims_pkey PRIMARY KEY (zone_id, profile_id);
+
+ALTER TABLE ONLY ops.twitter_trending_entities__claims
+    ADD CONSTRAINT twitter_trending_entities__claims_pkey PRIMARY KEY (zone_id, entity_type, entity_value);
+
 ALTER TABLE ONLY ops.twitter_trending_hashtags__claims
     ADD CONSTRAINT twitter_trending_hashtags__claims_pkey PRIMARY KEY (zone_id, hashtag);
 
+ALTER TABLE ONLY ops.twitter_trending_hashtags__cut
+    ADD CONSTRAINT twitter_trending_hashtags__cut_pkey PRIMARY KEY (zone_id, hashtag);
+
+ALTER TABLE ONLY ops.twitter_zone_stats_daily__claims
+    ADD CONSTRAINT twitter_zone_stats_daily__claims_pkey PRIMARY KEY (zone_id, day);
+
 ALTER TABLE ONLY ops.twitter_zone_stats_hourly__claims
     ADD CONSTRAINT twitter_zone_stats_hourly__claims_pkey PRIMARY KEY (zone_id, hour);
+
+ALTER TABLE ONLY ops.zone_hour_coverage
+    ADD CONSTRAINT zone_hour_coverage_pkey PRIMARY KEY (zone_id, hour);
 
 ALTER TABLE ONLY raw.compression_dictionaries
     ADD CONSTRAINT compression_dictionaries_pkey PRIMARY KEY (dictionary_id);
@@ -1021,6 +2348,10 @@ CREATE INDEX idx_twitter_profiles_search ON core.twitter_profiles USING gin (to_
 
 COMMENT ON INDEX core.idx_twitter_profiles_search IS 'Profile search by words of name, username and description';
 
+CREATE INDEX idx_twitter_profiles_suppressed ON core.twitter_profiles USING btree (suppressed_at) WHERE (suppressed_at IS NOT NULL);
+
+COMMENT ON INDEX core.idx_twitter_profiles_suppressed IS 'The same of accounts';
+
 CREATE INDEX idx_twitter_profiles_username ON core.twitter_profiles USING btree (lower(username) text_pattern_ops);
 
 COMMENT ON INDEX core.idx_twitter_profiles_username IS 'A profile by its name, or by the beginning of it';
@@ -1041,9 +2372,13 @@ CREATE INDEX idx_twitter_rules_tag ON core.twitter_rules USING btree (source, ta
 
 COMMENT ON INDEX core.idx_twitter_rules_tag IS 'Which rule a delivery belongs to, by its tag';
 
-CREATE INDEX idx_twitter_tweet_zones_zone_created ON ONLY core.twitter_tweet_zones USING btree (zone_id, tweet_id);
+CREATE INDEX idx_twitter_tweet_edits_first ON core.twitter_tweet_edits USING btree (first_tweet_id);
 
-COMMENT ON INDEX core.idx_twitter_tweet_zones_zone_created IS 'A zone''s feed, newest first, at any depth';
+COMMENT ON INDEX core.idx_twitter_tweet_edits_first IS 'All versions of a tweet';
+
+CREATE INDEX idx_twitter_tweet_zones_zone_created ON ONLY core.twitter_tweet_zones USING btree (zone_id, tweet_id) WHERE (suppressed_at IS NULL);
+
+COMMENT ON INDEX core.idx_twitter_tweet_zones_zone_created IS 'A zone''s feed, newest first, at any depth, without what is suppressed';
 
 CREATE INDEX idx_twitter_tweets_author ON ONLY core.twitter_tweets USING btree (author_profile_id, tweet_id);
 
@@ -1057,13 +2392,37 @@ CREATE INDEX idx_twitter_tweets_retweeted ON ONLY core.twitter_tweets USING btre
 
 COMMENT ON INDEX core.idx_twitter_tweets_retweeted IS 'The retweets of a tweet, which go when it is deleted';
 
+CREATE INDEX idx_twitter_tweets_suppressed ON ONLY core.twitter_tweets USING btree (suppressed_at) WHERE (suppressed_at IS NOT NULL);
+
+COMMENT ON INDEX core.idx_twitter_tweets_suppressed IS 'What is suppressed, by reason, and what is to be purged';
+
 CREATE INDEX idx_twitter_tweets_text_search ON ONLY core.twitter_tweets USING gin (core.search_vector(text));
 
 COMMENT ON INDEX core.idx_twitter_tweets_text_search IS 'Full-text search in every language';
 
+CREATE INDEX idx_covered_spans_zone ON ops.covered_spans USING btree (zone_id, starts_at);
+
+COMMENT ON INDEX ops.idx_covered_spans_zone IS 'What was collected afterwards for a zone';
+
+CREATE INDEX idx_gaps_recent ON ops.gaps USING btree (kind, starts_at);
+
+COMMENT ON INDEX ops.idx_gaps_recent IS 'The gaps of the latest days, by kind';
+
+CREATE UNIQUE INDEX idx_incidents_open ON ops.incidents USING btree (subject) WHERE (recovered_at IS NULL);
+
+COMMENT ON INDEX ops.idx_incidents_open IS 'A subject has at most one open incident';
+
 CREATE INDEX idx_dead_letters_open ON raw.dead_letters USING btree (source, reason, delivery_id) WHERE (resolved_at IS NULL);
 
 COMMENT ON INDEX raw.idx_dead_letters_open IS 'What waits to be looked at or replayed, by reason';
+
+CREATE INDEX idx_deliveries_heartbeats ON ONLY raw.deliveries USING btree (delivery_id) WHERE (source = 'heartbeat'::text);
+
+COMMENT ON INDEX raw.idx_deliveries_heartbeats IS 'When the pipe was proved to be open';
+
+CREATE TRIGGER twitter_compliance_events_queue_delete AFTER DELETE ON core.twitter_compliance_events REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_tweet_notices();
+
+CREATE TRIGGER twitter_compliance_events_queue_insert AFTER INSERT ON core.twitter_compliance_events REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_tweet_notices();
 
 CREATE TRIGGER twitter_entities_mark_delete AFTER DELETE ON core.twitter_entities REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_change_of_tweet_rows();
 
@@ -1072,6 +2431,10 @@ CREATE TRIGGER twitter_entities_mark_insert AFTER INSERT ON core.twitter_entitie
 CREATE TRIGGER twitter_entities_mark_update AFTER UPDATE ON core.twitter_entities REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_change_of_tweet_rows();
 
 CREATE TRIGGER twitter_entities_refuse_truncate BEFORE TRUNCATE ON core.twitter_entities FOR EACH STATEMENT EXECUTE FUNCTION ops.refuse_truncate();
+
+CREATE TRIGGER twitter_profile_compliance_events_queue_delete AFTER DELETE ON core.twitter_profile_compliance_events REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_profile_notices();
+
+CREATE TRIGGER twitter_profile_compliance_events_queue_insert AFTER INSERT ON core.twitter_profile_compliance_events REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_profile_notices();
 
 CREATE TRIGGER twitter_profiles_audit_monitoring AFTER UPDATE OF is_monitored ON core.twitter_profiles FOR EACH ROW WHEN ((old.is_monitored IS DISTINCT FROM new.is_monitored)) EXECUTE FUNCTION ops.on_change_of_monitoring();
 
@@ -1084,6 +2447,10 @@ CREATE TRIGGER twitter_rules_audit_insert_delete AFTER INSERT OR DELETE ON core.
 CREATE TRIGGER twitter_rules_audit_update AFTER UPDATE ON core.twitter_rules FOR EACH ROW WHEN (((((((((old.zone_id IS DISTINCT FROM new.zone_id) OR (old.source IS DISTINCT FROM new.source)) OR (old.tag IS DISTINCT FROM new.tag)) OR (old.query IS DISTINCT FROM new.query)) OR (old.query_type IS DISTINCT FROM new.query_type)) OR (old.query_builder_config IS DISTINCT FROM new.query_builder_config)) OR (old.interval_seconds IS DISTINCT FROM new.interval_seconds)) OR (old.is_active IS DISTINCT FROM new.is_active))) EXECUTE FUNCTION ops.on_change_by_people('id');
 
 CREATE TRIGGER twitter_rules_touch BEFORE UPDATE ON core.twitter_rules FOR EACH ROW EXECUTE FUNCTION core.touch_updated_at();
+
+CREATE TRIGGER twitter_tweet_edits_queue_delete AFTER DELETE ON core.twitter_tweet_edits REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_tweet_notices();
+
+CREATE TRIGGER twitter_tweet_edits_queue_insert AFTER INSERT ON core.twitter_tweet_edits REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_tweet_notices();
 
 CREATE TRIGGER twitter_tweet_metrics_mark_delete AFTER DELETE ON core.twitter_tweet_metrics REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_change_of_tweet_rows();
 
@@ -1113,7 +2480,17 @@ CREATE TRIGGER zones_audit_insert_delete AFTER INSERT OR DELETE ON core.zones FO
 
 CREATE TRIGGER zones_audit_update AFTER UPDATE ON core.zones FOR EACH ROW WHEN ((((((old.name IS DISTINCT FROM new.name) OR (old.description IS DISTINCT FROM new.description)) OR (old.timezone IS DISTINCT FROM new.timezone)) OR (old.is_active IS DISTINCT FROM new.is_active)) OR (old.settings IS DISTINCT FROM new.settings))) EXECUTE FUNCTION ops.on_change_by_people('id');
 
+CREATE TRIGGER zones_mark_timezone AFTER UPDATE ON core.zones FOR EACH ROW WHEN ((old.timezone IS DISTINCT FROM new.timezone)) EXECUTE FUNCTION ops.on_change_of_timezone();
+
 CREATE TRIGGER zones_touch BEFORE UPDATE ON core.zones FOR EACH ROW EXECUTE FUNCTION core.touch_updated_at();
+
+CREATE TRIGGER provider_health_keep_outages AFTER UPDATE ON ops.provider_health FOR EACH ROW WHEN (((old.failing_since IS DISTINCT FROM new.failing_since) OR (old.failure_count IS DISTINCT FROM new.failure_count))) EXECUTE FUNCTION ops.keep_outages();
+
+CREATE TRIGGER zone_hour_coverage_mark_delete AFTER DELETE ON ops.zone_hour_coverage REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_change_of_coverage();
+
+CREATE TRIGGER zone_hour_coverage_mark_insert AFTER INSERT ON ops.zone_hour_coverage REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_change_of_coverage();
+
+CREATE TRIGGER zone_hour_coverage_mark_update AFTER UPDATE ON ops.zone_hour_coverage REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_change_of_coverage();
 
 ALTER TABLE ONLY core.twitter_profile_names
     ADD CONSTRAINT twitter_profile_names_profile_id_fkey FOREIGN KEY (profile_id) REFERENCES core.twitter_profiles(twitter_user_id) ON DELETE CASCADE;
@@ -1129,6 +2506,15 @@ ALTER TABLE core.twitter_tweet_zones
 
 ALTER TABLE core.twitter_tweets
     ADD CONSTRAINT twitter_tweets_author_profile_id_fkey FOREIGN KEY (author_profile_id) REFERENCES core.twitter_profiles(twitter_user_id);
+
+ALTER TABLE ONLY ops.covered_spans
+    ADD CONSTRAINT covered_spans_zone_id_fkey FOREIGN KEY (zone_id) REFERENCES core.zones(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY ops.gaps
+    ADD CONSTRAINT gaps_zone_id_fkey FOREIGN KEY (zone_id) REFERENCES core.zones(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY ops.zone_hour_coverage
+    ADD CONSTRAINT zone_hour_coverage_zone_id_fkey FOREIGN KEY (zone_id) REFERENCES core.zones(id) ON DELETE CASCADE;
 
 GRANT USAGE ON SCHEMA core TO pipeline;
 GRANT USAGE ON SCHEMA core TO api_reader;
@@ -1149,6 +2535,33 @@ GRANT USAGE ON SCHEMA raw TO api_reader;
 
 GRANT ALL ON SCHEMA staging TO pipeline;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_profile_compliance_events TO pipeline;
+GRANT SELECT ON TABLE core.twitter_profile_compliance_events TO api_reader;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_compliance_events TO pipeline;
+GRANT SELECT ON TABLE core.twitter_compliance_events TO api_reader;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_tweet_edits TO pipeline;
+GRANT SELECT ON TABLE core.twitter_tweet_edits TO api_reader;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_tweet_metrics TO pipeline;
+GRANT SELECT ON TABLE core.twitter_tweet_metrics TO api_reader;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_tweets TO pipeline;
+GRANT SELECT ON TABLE core.twitter_tweets TO api_reader;
+
+REVOKE ALL ON FUNCTION ops.analyze_grown_tables() FROM PUBLIC;
+GRANT ALL ON FUNCTION ops.analyze_grown_tables() TO pipeline;
+
+GRANT SELECT ON TABLE ops.sealed_ranges TO pipeline;
+GRANT SELECT ON TABLE ops.sealed_ranges TO api_reader;
+
+GRANT ALL ON FUNCTION ops.is_sealed(bucket timestamp with time zone) TO pipeline;
+GRANT ALL ON FUNCTION ops.is_sealed(bucket timestamp with time zone) TO api_reader;
+
+GRANT ALL ON FUNCTION ops.is_sealed_day(bucket date) TO pipeline;
+GRANT ALL ON FUNCTION ops.is_sealed_day(bucket date) TO api_reader;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_tweet_zones TO pipeline;
 GRANT SELECT ON TABLE core.twitter_tweet_zones TO api_reader;
 
@@ -1158,8 +2571,21 @@ REVOKE ALL ON FUNCTION ops.on_change_by_people() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION ops.on_change_of_monitoring() FROM PUBLIC;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_compliance_events TO pipeline;
-GRANT SELECT ON TABLE core.twitter_compliance_events TO api_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.delivery_accounting TO pipeline;
+GRANT SELECT ON TABLE ops.delivery_accounting TO api_reader;
+
+GRANT INSERT ON TABLE raw.deliveries TO ingest_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE raw.deliveries TO pipeline;
+GRANT SELECT ON TABLE raw.deliveries TO api_reader;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_rule_periods TO pipeline;
+GRANT SELECT ON TABLE core.twitter_rule_periods TO api_reader;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_rules TO pipeline;
+GRANT SELECT ON TABLE core.twitter_rules TO api_reader;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.zones TO pipeline;
+GRANT SELECT ON TABLE core.zones TO api_reader;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_engagement_history TO pipeline;
 GRANT SELECT ON TABLE core.twitter_engagement_history TO api_reader;
@@ -1185,26 +2611,11 @@ GRANT SELECT ON TABLE core.twitter_profile_snapshots TO api_reader;
 GRANT SELECT ON TABLE core.twitter_profile_snapshots_with_deltas TO pipeline;
 GRANT SELECT ON TABLE core.twitter_profile_snapshots_with_deltas TO api_reader;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_rule_periods TO pipeline;
-GRANT SELECT ON TABLE core.twitter_rule_periods TO api_reader;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_rules TO pipeline;
-GRANT SELECT ON TABLE core.twitter_rules TO api_reader;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_tweet_metrics TO pipeline;
-GRANT SELECT ON TABLE core.twitter_tweet_metrics TO api_reader;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_tweet_raw TO pipeline;
 GRANT SELECT ON TABLE core.twitter_tweet_raw TO api_reader;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_tweets TO pipeline;
-GRANT SELECT ON TABLE core.twitter_tweets TO api_reader;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_tweets_with_metrics TO pipeline;
 GRANT SELECT ON TABLE core.twitter_tweets_with_metrics TO api_reader;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.zones TO pipeline;
-GRANT SELECT ON TABLE core.zones TO api_reader;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.as_of TO pipeline;
 GRANT SELECT ON TABLE ops.as_of TO api_reader;
@@ -1212,8 +2623,10 @@ GRANT SELECT ON TABLE ops.as_of TO api_reader;
 GRANT SELECT ON TABLE ops.audit_log TO pipeline;
 GRANT SELECT ON TABLE ops.audit_log TO api_reader;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.delivery_accounting TO pipeline;
-GRANT SELECT ON TABLE ops.delivery_accounting TO api_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.covered_spans TO pipeline;
+GRANT SELECT ON TABLE ops.covered_spans TO api_reader;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.delivery_rewrites TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.engagement_coverage TO pipeline;
 GRANT SELECT ON TABLE ops.engagement_coverage TO api_reader;
@@ -1221,11 +2634,40 @@ GRANT SELECT ON TABLE ops.engagement_coverage TO api_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.engagement_progress TO pipeline;
 GRANT SELECT ON TABLE ops.engagement_progress TO api_reader;
 
+GRANT SELECT ON TABLE ops.erased_keys TO pipeline;
+
+GRANT SELECT ON TABLE ops.erasure_key TO pipeline;
+
+GRANT SELECT ON TABLE ops.erasures TO pipeline;
+GRANT SELECT ON TABLE ops.erasures TO api_reader;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.gaps TO pipeline;
+GRANT SELECT ON TABLE ops.gaps TO api_reader;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.incidents TO pipeline;
+GRANT SELECT ON TABLE ops.incidents TO api_reader;
+
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_author_hourly__claims TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_author_totals__claims TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_author_totals__marks TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_entity_author_hourly__claims TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_entity_author_hourly__marks TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_tag_author_hourly__claims TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_tag_author_hourly__marks TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_tag_window__claims TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_tag_window__marks TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_top_tweets_hourly__claims TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_top_tweets_hourly__marks TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.mart_state TO pipeline;
 GRANT SELECT ON TABLE ops.mart_state TO api_reader;
@@ -1235,6 +2677,9 @@ GRANT SELECT ON TABLE ops.mart_verification TO api_reader;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.model_definitions TO pipeline;
 
+GRANT SELECT ON TABLE ops.partition_archives TO pipeline;
+GRANT SELECT ON TABLE ops.partition_archives TO api_reader;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.profile_absences TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.provider_budget TO pipeline;
@@ -1243,7 +2688,16 @@ GRANT SELECT ON TABLE ops.provider_budget TO api_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.provider_health TO pipeline;
 GRANT SELECT ON TABLE ops.provider_health TO api_reader;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.suppression_queue TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.suppression_state TO pipeline;
+GRANT SELECT ON TABLE ops.suppression_state TO api_reader;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.tweet_absences TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_top_engaged_tweets__claims TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_top_engaged_tweets__marks TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_top_profiles_by_zone__claims TO pipeline;
 
@@ -1251,13 +2705,32 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_top_profiles_by_zone__mar
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_top_profiles_by_zone__profile_marks TO pipeline;
 
+GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_top_profiles_by_zone_window__claims TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_top_profiles_by_zone_window__marks TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_trending_entities__claims TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_trending_entities__marks TO pipeline;
+
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_trending_hashtags__claims TO pipeline;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_trending_hashtags__cut TO pipeline;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_trending_hashtags__marks TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_zone_stats_daily__claims TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_zone_stats_daily__marks TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_zone_stats_daily__zone_marks TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_zone_stats_hourly__claims TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_zone_stats_hourly__marks TO pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.zone_hour_coverage TO pipeline;
+GRANT SELECT ON TABLE ops.zone_hour_coverage TO api_reader;
 
 GRANT SELECT,INSERT ON TABLE raw.compression_dictionaries TO ingest_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE raw.compression_dictionaries TO pipeline;
@@ -1267,9 +2740,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE raw.dead_letters TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE raw.dead_letter_report TO pipeline;
 
-GRANT INSERT ON TABLE raw.deliveries TO ingest_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE raw.deliveries TO pipeline;
-GRANT SELECT ON TABLE raw.deliveries TO api_reader;
-
 GRANT INSERT ON TABLE raw.delivery_queue TO ingest_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE raw.delivery_queue TO pipeline;
+
+GRANT SELECT ON TABLE raw.delivery_log TO pipeline;
+
+GRANT SELECT ON TABLE raw.queue_figures TO ingest_writer;
+GRANT SELECT ON TABLE raw.queue_figures TO pipeline;
+
+GRANT SELECT ON TABLE raw.zone_figures TO ingest_writer;
+GRANT SELECT ON TABLE raw.zone_figures TO pipeline;

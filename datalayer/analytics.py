@@ -9,7 +9,7 @@ The marts are as fresh as ``freshness`` says; windows end at the hour that was o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,13 +17,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from datalayer import rows
 from datalayer.errors import InvalidQueryError
 from datalayer.rows import Connection
-
-MAX_HOURS = 24 * 400
-"""Thirteen months, the retention of the tweets, and a little more."""
+from datalayer.windows import MAX_HOURS, hour_of
 
 MAX_LIMIT = 200
 
 OrderBy = Literal["engagement", "tweet_count", "followers"]
+KeptWindow = Literal["24h", "7d", "30d"]
+KEPT_WINDOWS: tuple[KeptWindow, ...] = ("24h", "7d", "30d")
 
 _STATEMENT_OF_ORDER: dict[OrderBy, str] = {
     "engagement": "top_users_by_engagement",
@@ -37,6 +37,7 @@ class VolumePoint:
     """An hour or a day of a zone. Counts that are None are unknown: nobody listened, or the mart is not that far.
 
     ``is_complete`` says whether the bucket was over when the mart was built: do not compare one that was not.
+    ``is_covered`` says whether somebody listened from end to end: where not, a count is the least it can be.
     """
 
     bucket: datetime
@@ -49,6 +50,7 @@ class VolumePoint:
     reply_tweets: int | None
     avg_sentiment: float | None
     is_complete: bool | None
+    is_covered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def get_volume_chart(
     connection: Connection, zone_id: UUID, *, now: datetime, hours: int = 24
 ) -> tuple[VolumePoint, ...]:
     """Return one point for each of the last ``hours`` hours, the open one last, whether there were tweets or not."""
-    last_hour = _hour(now)
+    last_hour = hour_of(now)
     parameters = {
         "zone_id": zone_id,
         "first_hour": last_hour - timedelta(hours=_checked_hours(hours) - 1),
@@ -113,8 +115,8 @@ def get_daily_volume_chart(
     parameters = {
         "zone_id": zone_id,
         "timezone": timezone,
-        "first_hour": _hour(first),
-        "last_hour": _hour(now),
+        "first_hour": hour_of(first),
+        "last_hour": hour_of(now),
     }
     return tuple(rows.all_records(connection, VolumePoint, "analytics", "volume_daily", parameters))
 
@@ -145,7 +147,7 @@ def get_top_users_of_window(
     """Return the same list over the last ``hours`` hours, the open one included."""
     if order_by not in _STATEMENT_OF_ORDER:
         raise InvalidQueryError(f"order_by is one of {', '.join(_STATEMENT_OF_ORDER)}, not {order_by!r}")
-    last_hour = _hour(now)
+    last_hour = hour_of(now)
     parameters = {
         "zone_id": zone_id,
         "first_hour": last_hour - timedelta(hours=_checked_hours(hours) - 1),
@@ -156,9 +158,26 @@ def get_top_users_of_window(
     return tuple(rows.all_records(connection, TopUser, "analytics", "top_users_of_window", parameters))
 
 
+def get_top_users_of_kept_window(
+    connection: Connection,
+    zone_id: UUID,
+    window: KeptWindow,
+    *,
+    limit: int = 10,
+    order_by: OrderBy = "engagement",
+) -> tuple[TopUser, ...]:
+    """Return the same list over a window that a mart keeps; it ends at the hour that was open at its build."""
+    if order_by not in _STATEMENT_OF_ORDER:
+        raise InvalidQueryError(f"order_by is one of {', '.join(_STATEMENT_OF_ORDER)}, not {order_by!r}")
+    if window not in KEPT_WINDOWS:
+        raise InvalidQueryError(f"window is one of {', '.join(KEPT_WINDOWS)}, not {window!r}")
+    parameters = {"zone_id": zone_id, "time_window": window, "limit": _checked_limit(limit), "order_by": order_by}
+    return tuple(rows.all_records(connection, TopUser, "analytics", "top_users_of_kept_window", parameters))
+
+
 def get_zone_summary(connection: Connection, zone_id: UUID, *, now: datetime, hours: int = 24) -> ZoneSummary:
     """Return the sums of the last ``hours`` whole hours, and of as many before them to compare with."""
-    end = _hour(now)
+    end = hour_of(now)
     length = timedelta(hours=_checked_hours(hours))
     present = _sums(connection, zone_id, end - length, end)
     previous = _sums(connection, zone_id, end - 2 * length, end - length)
@@ -180,10 +199,6 @@ def _sums(connection: Connection, zone_id: UUID, first_hour: datetime, end_hour:
     row = rows.one_row(connection, "analytics", "zone_summary", parameters)
     assert row is not None  # noqa: S101 -- a sum without a group has one row
     return row
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def _checked_hours(hours: int) -> int:

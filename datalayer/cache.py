@@ -51,6 +51,10 @@ REST_SECONDS = 1.0
 TIMEOUT_SECONDS = 0.25
 """A cache that takes longer to answer than the database is none."""
 
+CONNECTIONS = 16
+CONNECTION_WAIT_SECONDS = 2.0
+"""A crowd of threads takes turns; a pool that refused the seventeenth would look like a server that is gone."""
+
 _RELEASE = """
 if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end
 return 0
@@ -86,9 +90,14 @@ class Server(Protocol):
 
 def connect(url: str) -> Server:
     """Return a client of the server at ``url``; nothing is sent yet."""
-    client: Server = redis.Redis.from_url(
-        url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, max_connections=64
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=CONNECTION_WAIT_SECONDS,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
     )
+    client: Server = redis.Redis.from_pool(pool)
     return client
 
 
@@ -279,3 +288,22 @@ def _answer(entry: _Entry, kind: Any) -> Answer[Any]:
     if entry.missing is not None:
         raise NotFoundError(entry.missing)
     return Answer(msgspec.msgpack.decode(entry.value, type=kind), entry.version)
+
+
+def forget_all(url: str, *, prefix: str = "tweets") -> int:
+    """Delete every copy, also those that are kept for when loading fails; return how many. Raises what redis does."""
+    client = redis.Redis.from_url(url)
+    try:
+        return sum(client.delete(key) for key in client.scan_iter(match=f"{prefix}:*", count=1_000))
+    finally:
+        client.close()
+
+
+def search(url: str, is_sought: Callable[[bytes], bool], *, prefix: str = "tweets") -> tuple[int, int]:
+    """Return how many copies there are, and how many of them hold what ``is_sought`` says yes to."""
+    client = redis.Redis.from_url(url)
+    try:
+        bodies = [client.get(key) or b"" for key in client.scan_iter(match=f"{prefix}:*", count=1_000)]
+    finally:
+        client.close()
+    return len(bodies), sum(is_sought(body) for body in bodies if isinstance(body, bytes))

@@ -5,7 +5,8 @@ Does not belong here: how a cache works (``cache``), what the reads do (their mo
 
 Lifetimes are the design document's: zone statistics 5 minutes, top profiles 15, trending 10, recent tweets 1. What
 comes from a mart is new as soon as the mart is: its version is part of the key and at most a second old. Lists of
-tweets change with every delivery and every count: only their lifetime bounds how old they are.
+tweets change with every delivery and every count: only their lifetime bounds how old they are. What is suppressed
+leaves all of them at once: every version ends in when anything was last suppressed.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
 
-from datalayer import analytics, freshness, trending, tweets, zones
-from datalayer.analytics import OrderBy, TopUser, VolumePoint, ZoneSummary
+from datalayer import analytics, engagement, freshness, trending, tweets, zones
+from datalayer.analytics import KeptWindow, OrderBy, TopUser, VolumePoint, ZoneSummary
 from datalayer.cache import Answer, Cache
+from datalayer.engagement import ViralTweet
 from datalayer.freshness import MartFreshness
 from datalayer.records import Page, Tweet
 from datalayer.rows import Connection
-from datalayer.trending import TrendingHashtag
-from datalayer.windows import last
+from datalayer.trending import TrendingEntity, TrendingHashtag
 from datalayer.zones import Zone
 
 Value = TypeVar("Value")
@@ -45,6 +46,10 @@ VERSION_SECONDS = 1.0
 _ZONE_STATS = "twitter_zone_stats_hourly"
 _TOP_PROFILES = "twitter_top_profiles_by_zone"
 _TRENDING = "twitter_trending_hashtags"
+_TOP_TWEETS = "twitter_top_engaged_tweets"
+_TRENDING_ENTITIES = "twitter_trending_entities"
+_TOP_PROFILES_OF_WINDOWS = "twitter_top_profiles_by_zone_window"
+_SUPPRESSION = "suppression"
 
 
 class CachedReads:
@@ -64,7 +69,8 @@ class CachedReads:
             if self._clock() - self._versions_at >= VERSION_SECONDS:
                 try:
                     with self._connect() as connection:
-                        self._versions = freshness.data_versions(connection)
+                        of_marts = freshness.data_versions(connection)
+                        self._versions = {**of_marts, _SUPPRESSION: freshness.suppression_version(connection)}
                 except psycopg.Error:
                     if not self._versions:
                         raise
@@ -128,6 +134,36 @@ class CachedReads:
             ),
         )  # fmt: skip
 
+    def get_top_users_of_kept_window(
+        self, zone_id: UUID, window: KeptWindow, *, limit: int = 10, order_by: OrderBy = "engagement"
+    ) -> Answer[tuple[TopUser, ...]]:
+        """See ``analytics.get_top_users_of_kept_window``."""
+        return self._of_mart(
+            _TOP_PROFILES_OF_WINDOWS, "top-users", f"zone:{zone_id}:top-users:{order_by}:{limit}:{window}",
+            tuple[TopUser, ...], TOP_PROFILES_SECONDS,
+            lambda connection, _now: analytics.get_top_users_of_kept_window(
+                connection, zone_id, window, limit=limit, order_by=order_by
+            ),
+        )  # fmt: skip
+
+    def get_trending_entities(
+        self,
+        zone_id: UUID,
+        entity_type: trending.EntityType,
+        *,
+        limit: int = 20,
+        window: trending.Window = "24h",
+        order_by: trending.EntityOrderBy = "score",
+    ) -> Answer[tuple[TrendingEntity, ...]]:
+        """See ``trending.get_trending_entities``."""
+        return self._of_mart(
+            _TRENDING_ENTITIES, "trending", f"zone:{zone_id}:trending:{entity_type}:{limit}:{window}:{order_by}",
+            tuple[TrendingEntity, ...], TRENDING_SECONDS,
+            lambda connection, _now: trending.get_trending_entities(
+                connection, zone_id, entity_type, limit=limit, window=window, order_by=order_by
+            ),
+        )  # fmt: skip
+
     def get_trending_hashtags(
         self,
         zone_id: UUID,
@@ -152,14 +188,24 @@ class CachedReads:
         return self._recent("tweets", key, Page[Tweet], RECENT_TWEETS_SECONDS, load)
 
     def get_top_engaged_tweets(self, zone_id: UUID, *, hours: int = 24, limit: int = 10) -> Answer[tuple[Tweet, ...]]:
-        """See ``tweets.get_top_engaged_tweets``, over the last ``hours`` hours."""
+        """See ``tweets.get_top_engaged_tweets``; it ends at the hour that was open when the lists were built."""
+        return self._of_mart(
+            _TOP_TWEETS, "top-tweets", f"zone:{zone_id}:top-tweets:{hours}h:{limit}", tuple[Tweet, ...],
+            RECENT_TWEETS_SECONDS,
+            lambda connection, now: tweets.get_top_engaged_tweets(
+                connection, zone_id, now=now, hours=hours, limit=limit
+            ),
+        )  # fmt: skip
 
-        def load(connection: Connection) -> tuple[Tweet, ...]:
-            span = last(timedelta(hours=hours), datetime.now(UTC))
-            return tweets.get_top_engaged_tweets(connection, zone_id, span=span, limit=limit)
-
-        key = f"zone:{zone_id}:top-tweets:{hours}h:{limit}"
-        return self._recent("top-tweets", key, tuple[Tweet, ...], RECENT_TWEETS_SECONDS, load)
+    def get_viral_tweets(self, zone_id: UUID, *, hours: int = 24, limit: int = 10) -> Answer[tuple[ViralTweet, ...]]:
+        """See ``engagement.get_viral_tweets``; it ends at the hour that was open when the lists were built."""
+        return self._of_mart(
+            _TOP_TWEETS, "viral", f"zone:{zone_id}:viral:{hours}h:{limit}", tuple[ViralTweet, ...],
+            RECENT_TWEETS_SECONDS,
+            lambda connection, now: engagement.get_viral_tweets(
+                connection, zone_id, now=now, hours=hours, limit=limit
+            ),
+        )  # fmt: skip
 
     def get_mart_freshness(self) -> tuple[MartFreshness, ...]:
         """See ``freshness.get_mart_freshness``; never cached."""
@@ -181,10 +227,11 @@ class CachedReads:
         self, name: str, key: str, kind: Any, seconds: float, read: Callable[[Connection], Value]
     ) -> Answer[Value]:
         def load() -> tuple[str, Value]:
-            with self._connect() as connection:
-                return "", read(connection)
+            with self._connect() as connection, _one_snapshot(connection):
+                return freshness.suppression_version(connection), read(connection)
 
-        return self._cache.get(name, key, kind, version="", seconds=seconds, load=load)
+        version = self.version(_SUPPRESSION)
+        return self._cache.get(name, key, kind, version=version, seconds=seconds, load=load)
 
 
 def _one_snapshot(connection: Connection) -> AbstractContextManager[Any]:

@@ -13,7 +13,6 @@ from uuid import UUID
 from datalayer import rows, tweets
 from datalayer.records import Observation, Tweet
 from datalayer.rows import Connection
-from datalayer.windows import Span
 
 VIRAL_CANDIDATES = 500
 """A tweet that rises fast within a day or two is among its zone's 500 most engaged of that time."""
@@ -33,24 +32,16 @@ def get_engagement_curve(connection: Connection, tweet_id: int) -> tuple[Observa
     return tuple(rows.all_records(connection, Observation, "engagement", "curve", {"tweet_id": tweet_id}))
 
 
-def get_viral_tweets(connection: Connection, zone_id: UUID, *, span: Span, limit: int = 10) -> tuple[ViralTweet, ...]:
-    """Return the tweets that grow fastest among the zone's 500 most engaged of a span, the fastest first.
+def get_viral_tweets(
+    connection: Connection, zone_id: UUID, *, now: datetime, hours: int = 24, limit: int = 10
+) -> tuple[ViralTweet, ...]:
+    """Return the tweets that grow fastest among the zone's 500 most engaged of the last hours, the fastest first.
 
-    Tweets with a single observation have no velocity and are left out.
+    The 500 are those of ``tweets.get_top_engaged_tweets``. Tweets with a single observation have no velocity and are
+    left out.
     """
-    ids = span.ids
-    found = rows.all_rows(
-        connection,
-        "engagement",
-        "viral",
-        {
-            "zone_id": zone_id,
-            "first": ids.first,
-            "end": ids.end,
-            "candidate_limit": VIRAL_CANDIDATES,
-            "limit": limit,
-        },
-    )
+    candidates = tweets.top_engaged_ids(connection, zone_id, now=now, hours=hours, limit=VIRAL_CANDIDATES)
+    found = rows.all_rows(connection, "engagement", "fastest", {"ids": candidates, "limit": limit})
     by_id = {tweet.tweet_id: tweet for tweet in tweets.get_tweets(connection, [row["tweet_id"] for row in found])}
     return tuple(
         ViralTweet(row["engagement_velocity"], row["snapshot_at"], by_id[row["tweet_id"]])

@@ -47,6 +47,13 @@ def get_newest_tweet(connection: Connection, zone_id: UUID) -> NewestTweet | Non
 
 
 def data_versions(connection: Connection) -> Mapping[str, str]:
-    """Return the version of each mart: a text that changes with every build, and with nothing else."""
+    """Return the version of each mart: a text that changes with every build, and when anything is suppressed."""
+    suppressed = suppression_version(connection)
     found = rows.all_rows(connection, "freshness", "version", {})
-    return {row["model"]: f"{row['built_us']:x}.{row['as_of_us']:x}" for row in found}
+    return {row["model"]: f"{row['built_us']:x}.{row['as_of_us']:x}.{suppressed}" for row in found}
+
+
+def suppression_version(connection: Connection) -> str:
+    """Return a text that changes when a tweet or an account is suppressed, shown again or erased."""
+    row = rows.one_row(connection, "freshness", "suppressed", {})
+    return NEVER_BUILT if row is None else f"{row['suppressed_us']:x}"

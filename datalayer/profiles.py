@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from database import edits
 from datalayer import cursors, rows
 from datalayer.errors import InvalidQueryError, NotFoundError
 from datalayer.records import Page, Profile
 from datalayer.rows import Connection
 from datalayer.windows import Span
+from datalayer.zones import act_as
 
 MAX_LIMIT = 200
 INFLUENCE_TWEETS = 500
@@ -124,10 +126,10 @@ def get_profile_influence(
 
 def set_monitored(connection: Connection, profile_id: int, *, is_monitored: bool, actor: str) -> Profile:
     """Begin or end following an account's evolution; doing it twice changes nothing. The caller commits."""
-    profile = get_profile(connection, profile_id)
-    rows.all_rows(connection, "zones", "act_as", {"actor": actor})
-    rows.run(connection, "profiles", "set_monitored", {"profile_id": profile_id, "is_monitored": is_monitored})
-    return get_profile(connection, profile.twitter_user_id)
+    get_profile(connection, profile_id)
+    act_as(connection, actor)
+    edits.set_monitored(connection, [profile_id], is_monitored=is_monitored)
+    return get_profile(connection, profile_id)
 
 
 def _influence(profile: Profile, row: dict[str, Any]) -> ProfileInfluence:

@@ -49,8 +49,3 @@ def one_row(
     """Return the only row of a statement, None where there is none."""
     rows = all_rows(connection, module, name, parameters, prepare=prepare)
     return rows[0] if rows else None
-
-
-def run(connection: Connection, module: str, name: str, parameters: Mapping[str, object]) -> int:
-    """Run a statement that returns no rows; return how many it changed."""
-    return connection.execute(statements(_SQL / f"{module}.sql")[name], parameters).rowcount

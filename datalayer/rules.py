@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
+from database import edits
 from datalayer import rows
 from datalayer.errors import ConflictError, InvalidQueryError, NotFoundError
 from datalayer.rows import Connection
 from datalayer.zones import act_as
-
-SHORTEST_INTERVAL_SECONDS = 0.05
-LONGEST_INTERVAL_SECONDS = 86_400
-"""What the provider offers for polling a rule."""
-
-MAX_TAG_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,15 @@ class Rule:
 
 def get_rules(connection: Connection, zone_id: UUID) -> tuple[Rule, ...]:
     """Return a zone's rules, by tag."""
-    return tuple(rows.all_records(connection, Rule, "zones", "rules_of", {"zone_id": zone_id}))
+    return tuple(rows.all_records(connection, Rule, "zones", "rules", {"zone_id": zone_id, "rule_id": None}))
+
+
+def get_rule(connection: Connection, rule_id: UUID) -> Rule:
+    """Return one rule. Raises ``NotFoundError``."""
+    found = rows.all_records(connection, Rule, "zones", "rules", {"zone_id": None, "rule_id": rule_id})
+    if not found:
+        raise NotFoundError(f"there is no rule {rule_id}")
+    return found[0]
 
 
 def create_rule(
@@ -56,22 +60,21 @@ def create_rule(
     source: str = "twitterapi_io",
 ) -> Rule:
     """Add a rule. Raises ``ConflictError`` where the zone has the tag already. The caller commits."""
-    if not 1 <= len(tag) <= MAX_TAG_LENGTH:
-        raise InvalidQueryError(f"a tag has 1 to {MAX_TAG_LENGTH} characters")
-    _check(query, interval_seconds)
+    tag, query = tag.strip(), query.strip()
+    _check(source, tag, query, interval_seconds)
     act_as(connection, actor)
-    parameters = {
-        "zone_id": zone_id,
-        "source": source,
-        "tag": tag,
-        "query": query,
-        "interval_seconds": interval_seconds,
-        "actor": actor,
-    }
-    found = rows.all_records(connection, Rule, "zones", "insert_rule", parameters)
-    if not found:
+    rule_id = edits.insert_rule(
+        connection,
+        zone_id,
+        source=source,
+        tag=tag,
+        query=query,
+        interval_seconds=Decimal(str(interval_seconds)),
+        created_by=actor,
+    )
+    if rule_id is None:
         raise ConflictError(f"the zone has a rule with the tag {tag!r} already")
-    return found[0]
+    return get_rule(connection, rule_id)
 
 
 def update_rule(
@@ -84,19 +87,16 @@ def update_rule(
     is_active: bool | None = None,
 ) -> Rule:
     """Change what is given and leave the rest; ``is_active=False`` disables a rule. The caller commits."""
-    _check(query, interval_seconds)
+    present = get_rule(connection, rule_id)
+    wanted = present.query if query is None else query.strip()
+    seconds = present.interval_seconds if interval_seconds is None else interval_seconds
+    _check(present.source, present.tag, wanted, seconds)
     act_as(connection, actor)
-    parameters = {"rule_id": rule_id, "query": query, "interval_seconds": interval_seconds, "is_active": is_active}
-    found = rows.all_records(connection, Rule, "zones", "update_rule", parameters)
-    if not found:
-        raise NotFoundError(f"there is no rule {rule_id}")
-    return found[0]
+    edits.update_rule(connection, rule_id, query=wanted, interval_seconds=Decimal(str(seconds)), is_active=is_active)
+    return get_rule(connection, rule_id)
 
 
-def _check(query: str | None, interval_seconds: float | None) -> None:
-    if query is not None and not query.strip():
-        raise InvalidQueryError("a rule needs a query")
-    if interval_seconds is not None and not SHORTEST_INTERVAL_SECONDS <= interval_seconds <= LONGEST_INTERVAL_SECONDS:
-        raise InvalidQueryError(
-            f"interval_seconds lies between {SHORTEST_INTERVAL_SECONDS} and {LONGEST_INTERVAL_SECONDS}"
-        )
+def _check(source: str, tag: str, query: str, interval_seconds: float) -> None:
+    complaint = edits.complaint_about_rule(source, tag, query, Decimal(str(interval_seconds)))
+    if complaint is not None:
+        raise InvalidQueryError(complaint)

@@ -7,7 +7,7 @@ Does not belong here: tweets with a tag (``tweets.search_by_hashtag``), tags bes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,10 +15,12 @@ from database import normal_forms
 from datalayer import rows
 from datalayer.errors import InvalidQueryError
 from datalayer.rows import Connection
-from datalayer.windows import TRENDING_WINDOWS
+from datalayer.windows import TRENDING_WINDOWS, hour_of
 
 Window = Literal["1h", "6h", "24h", "7d"]
 OrderBy = Literal["tweet_count", "lift"]
+EntityType = Literal["hashtag", "mention", "url"]
+EntityOrderBy = Literal["score", "tweet_count"]
 
 MAX_LIMIT = 100
 _CANDIDATES_FOR_LIFT = 100
@@ -44,6 +46,26 @@ class TrendingHashtag:
     sample_tweets: tuple[int, ...]
     expected_tweet_count: float
     lift: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrendingEntity:
+    """A hashtag, a mention or a link's host in a window, against its own baseline.
+
+    ``score`` is how many standard deviations it stands above what was to be expected, times the share of all but its
+    loudest author: it tells what rises, whatever its size. ``is_new``: the baseline does not know it.
+    """
+
+    entity_value: str
+    tweet_count: int
+    unique_authors: int
+    loudest_author_share: float
+    expected_tweet_count: float
+    lift: float
+    score: float
+    started_at: datetime
+    peaked_at: datetime
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +98,7 @@ def get_trending_hashtags(
         raise InvalidQueryError(f"order_by is tweet_count or lift, not {order_by!r}")
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidQueryError(f"limit must lie between 1 and {MAX_LIMIT}, not {limit}")
-    last_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    last_hour = hour_of(now)
     first_hour = last_hour - timedelta(hours=hours - 1)
     baseline_hours = max(hours, _LEAST_BASELINE_HOURS)
     found = rows.all_rows(
@@ -97,13 +119,39 @@ def get_trending_hashtags(
     return tuple(tags[:limit])
 
 
+def get_trending_entities(
+    connection: Connection,
+    zone_id: UUID,
+    entity_type: EntityType,
+    *,
+    limit: int = 20,
+    window: Window = "24h",
+    order_by: EntityOrderBy = "score",
+) -> tuple[TrendingEntity, ...]:
+    """Return a zone's hashtags, mentions or link hosts of a window by how far they rise, or by how large they are.
+
+    The window is the mart's: it ends at the last ten-minute mark before its build.
+    """
+    if entity_type not in ("hashtag", "mention", "url"):
+        raise InvalidQueryError(f"entity_type is hashtag, mention or url, not {entity_type!r}")
+    if window not in TRENDING_WINDOWS:
+        raise InvalidQueryError(f"window is one of {', '.join(TRENDING_WINDOWS)}, not {window!r}")
+    if order_by not in ("score", "tweet_count"):
+        raise InvalidQueryError(f"order_by is score or tweet_count, not {order_by!r}")
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidQueryError(f"limit must lie between 1 and {MAX_LIMIT}, not {limit}")
+    parameters = {"zone_id": zone_id, "entity_type": entity_type, "time_window": window, "limit": limit}
+    statement = "entities_by_score" if order_by == "score" else "entities_by_tweet_count"
+    return tuple(rows.all_records(connection, TrendingEntity, "trending", statement, parameters))
+
+
 def get_hashtag_history(
     connection: Connection, zone_id: UUID, hashtag: str, *, now: datetime, hours: int = 48
 ) -> tuple[HashtagHour, ...]:
     """Return the use of a hashtag in each of the last ``hours`` hours; hours without it are 0."""
     if not 1 <= hours <= 24 * 31:
         raise InvalidQueryError(f"a hashtag's history shows 1 to 744 hours, not {hours}")
-    last_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    last_hour = hour_of(now)
     parameters = {
         "zone_id": zone_id,
         "hashtag": normal_forms.hashtag(hashtag),

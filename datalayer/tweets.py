@@ -18,25 +18,27 @@ from uuid import UUID
 
 from database import normal_forms, snowflake
 from database.codec import NO_DICTIONARY, Codec
-from datalayer import cursors, rows, search
+from datalayer import cursors, rows, search, shared_lists
 from datalayer.errors import InvalidQueryError, NotFoundError
 from datalayer.records import Author, Entity, Page, Tweet
 from datalayer.rows import Connection
-from datalayer.windows import ALL_TIME, IdRange, Span
+from datalayer.windows import ALL_TIME, IdRange, Span, last_hours
 
 MAX_LIMIT = 200
 """A page is for looking at; whoever wants everything exports."""
 
 MAX_THREAD = 500
 
+MAX_TOP_ENGAGED = 100
+"""As long as the lists of an hour and of a day are."""
+
+MORE_CANDIDATES = 20
+"""Places below the last one that is shown which a tweet may have risen from, or left, since the lists were built."""
+
 _FIRST_SCAN = 200
 _LARGEST_SCAN = 4_000
 _MOST_SCANS = 8
 """A page with a filter reads at most about 25,000 ids, which takes about 50 ms; then it ends early."""
-
-
-_BY_ENTITY = ("entity_ids", "zone_entity_ids")
-_BY_HOST = ("host_ids", "zone_entity_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def get_tweets(connection: Connection, tweet_ids: Sequence[int]) -> tuple[Tweet,
     """Return the tweets with these ids, in this order; ids that are not known are left out."""
     if not tweet_ids:
         return ()
-    found = rows.all_rows(connection, "tweets", "by_ids", {"ids": list(tweet_ids)})
+    parameters = {"ids": list(tweet_ids), "lowest": min(tweet_ids), "highest": max(tweet_ids)}
+    found = rows.all_rows(connection, "tweets", "by_ids", parameters)
     by_id = {row["tweet_id"]: _tweet(row) for row in found}
     return tuple(by_id[tweet_id] for tweet_id in dict.fromkeys(tweet_ids) if tweet_id in by_id)
 
@@ -104,6 +107,8 @@ def get_feed(
     ids = _below(span, "feed", cursor)
     if filters == NO_FILTERS:
         return _plain_page(connection, "feed", "feed_ids", {"zone_id": zone_id}, ids, limit)
+    if filters == Filters(author_id=filters.author_id):
+        return _shared_page(connection, zone_id, "author", str(filters.author_id), span, cursor, limit)
     statement = "filtered_feed_ids" if filters.author_id is None else "filtered_author_ids"
     narrowing = {
         "zone_id": zone_id,
@@ -125,12 +130,34 @@ def get_profile_tweets(
     return _plain_page(connection, "profile", "profile_ids", {"author_id": profile_id}, ids, limit)
 
 
-def get_top_engaged_tweets(connection: Connection, zone_id: UUID, *, span: Span, limit: int = 10) -> tuple[Tweet, ...]:
-    """Return a zone's tweets of a span with the largest known engagement; equals go to the larger id."""
-    ids = span.ids
-    parameters = {"zone_id": zone_id, "first": ids.first, "end": ids.end, "limit": _checked(limit)}
-    found = rows.all_rows(connection, "tweets", "top_engaged_ids", parameters)
-    return get_tweets(connection, [row["tweet_id"] for row in found])
+def get_top_engaged_tweets(
+    connection: Connection, zone_id: UUID, *, now: datetime, hours: int = 24, limit: int = 10
+) -> tuple[Tweet, ...]:
+    """Return a zone's tweets of the last ``hours`` hours with the largest known engagement; equals go to the larger id.
+
+    Whole hours and the open one, from lists that were built at a moment (``now`` should be their ``as_of``): a tweet
+    that rose since then shows after the next build. Counts and order are those of the present.
+    """
+    if not 1 <= limit <= MAX_TOP_ENGAGED:
+        raise InvalidQueryError(f"limit must lie between 1 and {MAX_TOP_ENGAGED}, not {limit}")
+    return get_tweets(connection, top_engaged_ids(connection, zone_id, now=now, hours=hours, limit=limit))
+
+
+def top_engaged_ids(connection: Connection, zone_id: UUID, *, now: datetime, hours: int, limit: int) -> list[int]:
+    """Return the ids of ``get_top_engaged_tweets``. Beyond 100 an hour may have had more than its list holds."""
+    window = last_hours(now, hours)
+    parameters = {
+        "zone_id": zone_id,
+        "first_hour": window.first_hour,
+        "end_of_first_hours": window.days_begin,
+        "first_day": window.days_begin.date(),
+        "end_day": window.days_end.date(),
+        "first_of_last_hours": window.days_end,
+        "last_hour": window.last_hour,
+        "limit": limit,
+        "candidate_limit": limit + MORE_CANDIDATES,
+    }
+    return [row["tweet_id"] for row in rows.all_rows(connection, "tweets", "top_engaged_ids", parameters)]
 
 
 def search_by_hashtag(
@@ -143,8 +170,7 @@ def search_by_hashtag(
     span: Span = ALL_TIME,
 ) -> Page[Tweet]:
     """Return a zone's tweets with a hashtag in any spelling, newest first."""
-    narrowing = {"zone_id": zone_id, "entity_type": "hashtag", "normalized": _required(normal_forms.hashtag(hashtag))}
-    return _page_of_ways(connection, "hashtag", _BY_ENTITY, narrowing, _below(span, "hashtag", cursor), limit)
+    return _shared_page(connection, zone_id, "hashtag", normal_forms.hashtag(hashtag), span, cursor, limit)
 
 
 def search_by_mention(
@@ -157,8 +183,7 @@ def search_by_mention(
     span: Span = ALL_TIME,
 ) -> Page[Tweet]:
     """Return a zone's tweets that mention a username, newest first."""
-    narrowing = {"zone_id": zone_id, "entity_type": "mention", "normalized": _required(normal_forms.mention(username))}
-    return _page_of_ways(connection, "mention", _BY_ENTITY, narrowing, _below(span, "mention", cursor), limit)
+    return _shared_page(connection, zone_id, "mention", normal_forms.mention(username), span, cursor, limit)
 
 
 def search_by_url_host(
@@ -172,8 +197,7 @@ def search_by_url_host(
 ) -> Page[Tweet]:
     """Return a zone's tweets that link to a host (``www.`` does not matter), newest first."""
     normalized = normal_forms.url_host(host if "://" in host else f"https://{host}")
-    narrowing = {"zone_id": zone_id, "entity_type": "url", "normalized": _required(normalized)}
-    return _page_of_ways(connection, "host", _BY_HOST, narrowing, _below(span, "host", cursor), limit)
+    return _shared_page(connection, zone_id, "url", normalized, span, cursor, limit)
 
 
 def search_text(
@@ -305,48 +329,47 @@ def _plain_page(
 def _scanned_page(
     connection: Connection, name: str, statement: str, narrowing: Mapping[str, object], ids: IdRange, limit: int
 ) -> Page[Tweet]:
-    return _page_of_ways(connection, name, (statement,), narrowing, ids, limit)
-
-
-def _page_of_ways(
-    connection: Connection,
-    name: str,
-    statements: tuple[str, ...],
-    narrowing: Mapping[str, object],
-    ids: IdRange,
-    limit: int,
-) -> Page[Tweet]:
-    found, below = _scan(connection, statements, narrowing, ids, _checked(limit))
+    found, below = _scan(connection, statement, narrowing, ids, _checked(limit))
     following = None if below is None else cursors.encode(name, below)
     return Page(get_tweets(connection, found), following)
 
 
 def _scan(
-    connection: Connection, statements: tuple[str, ...], narrowing: Mapping[str, object], ids: IdRange, limit: int
+    connection: Connection, statement: str, narrowing: Mapping[str, object], ids: IdRange, limit: int
 ) -> tuple[list[int], int | None]:
-    """Read ids in growing steps until ``limit`` of them pass; return them and where the list goes on.
-
-    ``statements`` are ways to read the same list. Each is tried once; then the one that gave more for what it read.
-    """
+    """Read ids in growing steps until ``limit`` of them pass; return them and where the list goes on."""
     passed: list[int] = []
     end, scan_limit = ids.end, max(_FIRST_SCAN, limit * 2)
-    yields = dict.fromkeys(statements, float("inf"))
     for _ in range(_MOST_SCANS):
         wanted = limit - len(passed)
-        way = max(yields, key=lambda statement: yields[statement])
         step = {"first": ids.first, "end": end, "limit": wanted, "scan_limit": scan_limit}
-        row = rows.one_row(connection, "tweets", way, {**narrowing, **step})
+        row = rows.one_row(connection, "tweets", statement, {**narrowing, **step})
         assert row is not None  # noqa: S101 -- the statement has one row whatever it finds
-        passed += dict.fromkeys(row["ids"])
+        passed += row["ids"]
         if len(row["ids"]) == wanted:
             return passed, passed[-1]
         if row["scanned_count"] < scan_limit:
             return passed, None
-        yields[way] = len(row["ids"]) / row["scanned_count"]
         end = row["last_id"]
-        if float("inf") not in yields.values():
-            scan_limit = min(scan_limit * 4, _LARGEST_SCAN)
+        scan_limit = min(scan_limit * 4, _LARGEST_SCAN)
     return passed, end
+
+
+def _shared_page(
+    connection: Connection,
+    zone_id: UUID,
+    kind: shared_lists.Kind,
+    normalized: str | None,
+    span: Span,
+    cursor: str | None,
+    limit: int,
+) -> Page[Tweet]:
+    if not normalized:
+        raise InvalidQueryError("nothing to search for is left when signs and spaces are taken away")
+    ids = _below(span, kind, cursor)
+    found = shared_lists.newest_ids(connection, zone_id, kind, normalized, ids, _checked(limit))
+    following = None if found.continues_below is None else cursors.encode(kind, found.continues_below)
+    return Page(get_tweets(connection, found.ids), following)
 
 
 def _below(span: Span, name: str, cursor: str | None) -> IdRange:
@@ -360,12 +383,6 @@ def _checked(limit: int) -> int:
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidQueryError(f"limit must lie between 1 and {MAX_LIMIT}, not {limit}")
     return limit
-
-
-def _required(normalized: str | None) -> str:
-    if not normalized:
-        raise InvalidQueryError("nothing to search for is left when signs and spaces are taken away")
-    return normalized
 
 
 def _tweet(row: Mapping[str, Any]) -> Tweet:
@@ -413,6 +430,10 @@ def newest_id(connection: Connection, zone_id: UUID, ids: IdRange | None = None)
     return None if row is None else row["tweet_id"]
 
 
-def get_zone_names_of(connection: Connection, tweet_id: int) -> tuple[str, ...]:
-    """Return the names of the zones that collected a tweet; none for an embedded original, or an unknown tweet."""
-    return tuple(row["name"] for row in rows.all_rows(connection, "tweets", "zone_names_of", {"tweet_id": tweet_id}))
+def get_zone_names_of(connection: Connection, tweet_ids: Sequence[int]) -> Mapping[int, frozenset[str]]:
+    """Return the names of the zones that collected each tweet; none for an embedded original, or an unknown tweet."""
+    names: dict[int, set[str]] = {tweet_id: set() for tweet_id in tweet_ids}
+    parameters = {"ids": list(names), "lowest": min(names, default=0), "highest": max(names, default=0)}
+    for row in rows.all_rows(connection, "tweets", "zone_names_of", parameters):
+        names[row["tweet_id"]].add(row["name"])
+    return {tweet_id: frozenset(found) for tweet_id, found in names.items()}

@@ -15,6 +15,9 @@ from datalayer.errors import InvalidQueryError
 CLOCKED_SINCE = datetime(2010, 11, 6, tzinfo=UTC)
 """Before this moment ids hold no time (``core.first_tweet_id_of`` says the same): such tweets share one range."""
 
+MAX_HOURS = 24 * 400
+"""Thirteen months, the retention of the tweets, and a little more."""
+
 TRENDING_WINDOWS = {"1h": 1, "6h": 6, "24h": 24, "7d": 168}
 """Names of the trending windows and their length in hours."""
 
@@ -60,6 +63,42 @@ def last(length: timedelta, now: datetime) -> Span:
         return Span(since=now - length)
     except OverflowError:
         return ALL_TIME
+
+
+@dataclass(frozen=True)
+class Hours:
+    """Whole hours of UTC and the whole days among them, from ``days_begin`` up to, but not including, ``days_end``.
+
+    Where no day is whole, both are the hour after the last one, so that all hours lie before the days.
+    """
+
+    first_hour: datetime
+    last_hour: datetime
+    days_begin: datetime
+    days_end: datetime
+
+
+def last_hours(now: datetime, hours: int) -> Hours:
+    """Return the last ``hours`` hours, the open one among them. It ends a day only at the stroke of the next."""
+    if not 1 <= hours <= MAX_HOURS:
+        raise InvalidQueryError(f"a window has 1 to {MAX_HOURS} hours, not {hours}")
+    last_hour = hour_of(now)
+    first_hour = last_hour - timedelta(hours=hours - 1)
+    end = last_hour + timedelta(hours=1)
+    begin_of_days = _midnight(first_hour + timedelta(hours=23))
+    end_of_days = _midnight(end)
+    if begin_of_days >= end_of_days:
+        return Hours(first_hour, last_hour, end, end)
+    return Hours(first_hour, last_hour, begin_of_days, end_of_days)
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the beginning of a moment's hour, in UTC."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0)
 
 
 def _whole(moment: datetime) -> datetime:

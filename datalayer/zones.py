@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from database import edits
 from datalayer import rows
 from datalayer.errors import ConflictError, InvalidQueryError, NotFoundError
 from datalayer.rows import Connection
@@ -61,15 +62,16 @@ def create_zone(
     connection: Connection, name: str, *, actor: str, description: str | None = None, timezone: str = "UTC"
 ) -> Zone:
     """Add a zone. Raises ``ConflictError`` where the name is taken. The caller commits."""
-    if not name.strip():
-        raise InvalidQueryError("a zone needs a name")
+    name = name.strip()
+    complaint = edits.complaint_about_zone_name(name)
+    if complaint is not None:
+        raise InvalidQueryError(complaint)
     _check_timezone(connection, timezone)
     act_as(connection, actor)
-    parameters = {"name": name, "description": description, "timezone": timezone}
-    found = rows.all_records(connection, Zone, "zones", "insert", parameters)
-    if not found:
+    zone_id = edits.insert_zone(connection, name=name, timezone=timezone, description=description)
+    if zone_id is None:
         raise ConflictError(f"there is a zone {name!r} already")
-    return found[0]
+    return get_zone(connection, str(zone_id))
 
 
 def update_zone(
@@ -85,11 +87,8 @@ def update_zone(
     if timezone is not None:
         _check_timezone(connection, timezone)
     act_as(connection, actor)
-    parameters = {"zone_id": zone_id, "description": description, "timezone": timezone, "is_active": is_active}
-    found = rows.all_records(connection, Zone, "zones", "update", parameters)
-    if not found:
-        raise NotFoundError(f"there is no zone {zone_id}")
-    return found[0]
+    edits.update_zone(connection, zone_id, description=description, timezone=timezone, is_active=is_active)
+    return get_zone(connection, str(zone_id))
 
 
 def get_audit_log(connection: Connection, *, limit: int = 100) -> tuple[AuditEntry, ...]:
@@ -101,7 +100,7 @@ def act_as(connection: Connection, actor: str) -> None:
     """Name who makes the changes that follow in this transaction."""
     if not actor.strip():
         raise InvalidQueryError("say who makes the change (actor)")
-    rows.all_rows(connection, "zones", "act_as", {"actor": actor})
+    edits.act_as(connection, actor)
 
 
 def _check_timezone(connection: Connection, timezone: str) -> None:

@@ -14,8 +14,10 @@ COMMANDS = {
     "serve": "ingest.commands.serve:serve",
     "standin": "ingest.standin.command:standin",
     "replay": "ingest.commands.replay:replay",
+    "deliveries": "ingest.commands.deliveries:deliveries",
     "zones": "ingest.commands.zones:zones",
     "rules": "ingest.commands.rules:rules",
+    "dead-letters": "ingest.commands.dead_letters:dead_letters",
     "train-dictionary": "ingest.commands.dictionaries:train_dictionary",
 }
 

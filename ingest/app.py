@@ -3,13 +3,14 @@
 Belongs here: routes, the order of checks, answers, one log line for each delivery.
 Does not belong here: how a source proves itself (``sources``), commits (``landing``), sockets (``server``).
 
-The order of checks is the order of cost: address and method, the state of the service, headers, body, signature,
+The order of checks is the order of cost: address and method, the state of the service, headers, body, signature, rate,
 content-encoding, zone, and only then the commit. Nothing is answered with 2xx before that commit.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -32,12 +33,15 @@ from ingest.bodies import (
     undo_encoding,
 )
 from ingest.delivery import Arrival
+from ingest.figures import FiguresReader
 from ingest.landing import Landing, NotCommittedError
+from ingest.limits import Rates, Remembered
 from ingest.metrics import CONTENT_TYPE, NO_SOURCE, Metrics
 from ingest.outcomes import OUTCOMES, Reason
 from ingest.readiness import Disk, Readiness
 from ingest.settings import IngestSettings
 from ingest.sources.protocol import Contents, Headers, Source
+from ingest.sources.signatures import TOLERANCE_SECONDS
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -48,6 +52,10 @@ LARGE_BODY_BYTES = 128 << 10
 """Larger bodies are counted and compressed in a thread: they would hold up everybody else for a millisecond or more."""
 
 MAX_ZONE_CHARACTERS = 255
+
+MAX_SEPARATORS = 4_000_000
+"""Commas, or line ends, in a body. Real ones have one in 28 to 50 bytes, so that the largest body that is taken has 2.4
+million; a body of nothing but commas would be a value of 60 bytes in memory for each of its bytes."""
 
 REFUSED_BODY_BYTES = 1 << 20
 REFUSED_BODY_SECONDS = 2.0
@@ -76,6 +84,7 @@ class _Visit:
     source: str = NO_SOURCE
     is_body_complete: bool = False
     delivery_id: int | None = None
+    retry_after_seconds: int | None = None
     item_count: int = 0
     body_bytes: int = 0
     stored_bytes: int = 0
@@ -91,6 +100,7 @@ class Parts:
     codecs: Callable[[str], Codec]
     readiness: Readiness
     disk: Disk
+    figures: FiguresReader
     metrics: Metrics
 
 
@@ -103,6 +113,8 @@ class FrontDoor:
         self._unix_time = unix_time
         self._budget = Budget(parts.settings.ingest_max_buffered_bytes)
         self._refusal_lines = _LineBudget()
+        self._rates = Rates(parts.settings.ingest_deliveries_per_second, parts.settings.ingest_delivery_burst)
+        self._remembered = Remembered(2 * TOLERANCE_SECONDS)
         self._in_flight = 0
         self.is_draining = False
         self._pages: dict[str, Callable[[], Awaitable[tuple[int, bytes, bytes]]]] = {
@@ -214,15 +226,22 @@ class FrontDoor:
         )
         visit.is_body_complete = True
         _refuse_for(source.authenticate(headers, body))
+        self._check_rate(source, headers, visit)
+        message = source.message(headers, body)
+        if message is not None:
+            known = self._remembered.committed(message, time.monotonic())
+            if known is not None:
+                visit.delivery_id, visit.item_count = known
+                return Reason.REPEATED
         zone = _zone(scope["query_string"]) if source.needs_zone else None
         body = await self._undo_encoding(headers, body, allowance)
         if not body:
             raise _RefusedError(Reason.EMPTY_BODY)
         codec = self._parts.codecs(source.name)
         if len(body) > LARGE_BODY_BYTES:
-            contents, stored = await asyncio.to_thread(_prepare, source, codec, body)
+            contents, stored = await asyncio.to_thread(self._prepare, source, codec, body)
         else:
-            contents, stored = _prepare(source, codec, body)
+            contents, stored = self._prepare(source, codec, body)
         visit.item_count, visit.body_bytes, visit.stored_bytes = contents.item_count, len(body), len(stored)
         visit.delivery_id = await self._parts.landing.land(
             Arrival(
@@ -235,7 +254,24 @@ class FrontDoor:
                 dictionary_id=codec.current,
             )
         )
+        if message is not None:
+            self._remembered.remember(message, (visit.delivery_id, visit.item_count), time.monotonic())
         return Reason.CONTROL if contents.is_control else Reason.ACCEPTED
+
+    def _check_rate(self, source: Source, headers: Headers, visit: _Visit) -> None:
+        seconds = self._rates.spend((source.name, source.sender(headers)), time.monotonic())
+        if seconds > 0:
+            visit.retry_after_seconds = math.ceil(seconds)
+            raise _RefusedError(Reason.TOO_MANY_DELIVERIES)
+
+    def _prepare(self, source: Source, codec: Codec, body: bytes) -> tuple[Contents, bytes]:
+        """Count and compress a body that is not too much for the normaliser."""
+        if body.count(b",") > MAX_SEPARATORS or body.count(b"\n") > MAX_SEPARATORS:
+            raise _RefusedError(Reason.TOO_MANY_ITEMS)
+        contents = source.examine(body)
+        if contents.item_count > self._settings.ingest_max_items:
+            raise _RefusedError(Reason.TOO_MANY_ITEMS)
+        return contents, codec.compress(body)
 
     def _check_before_reading(self, source: Source, headers: Headers) -> None:
         if not source.is_configured:
@@ -269,13 +305,14 @@ class FrontDoor:
     async def _accept(self, reason: Reason, visit: _Visit, delivery_id: int, send: Send, seconds: float) -> None:
         metrics = self._parts.metrics
         metrics.count(reason, visit.source)
-        metrics.count_committed(
-            visit.source,
-            items=visit.item_count,
-            body_bytes=visit.body_bytes,
-            stored_bytes=visit.stored_bytes,
-            seconds=seconds,
-        )
+        if reason is not Reason.REPEATED:
+            metrics.count_committed(
+                visit.source,
+                items=visit.item_count,
+                body_bytes=visit.body_bytes,
+                stored_bytes=visit.stored_bytes,
+                seconds=seconds,
+            )
         if self._settings.ingest_log_deliveries:
             _log_delivery(reason, visit, seconds)
         # Ids have more digits than a JSON number can hold in many tools, so that they travel as text.
@@ -300,8 +337,9 @@ class FrontDoor:
             return
         outcome = OUTCOMES[reason]
         headers = [(b"allow", allow)] if allow else []
-        if outcome.retry_after_seconds is not None:
-            headers.append((b"retry-after", b"%d" % outcome.retry_after_seconds))
+        retry_after_seconds = visit.retry_after_seconds or outcome.retry_after_seconds
+        if retry_after_seconds is not None:
+            headers.append((b"retry-after", b"%d" % retry_after_seconds))
         if reason is Reason.UNSUPPORTED_ENCODING:
             headers.append((b"accept-encoding", SUPPORTED_ENCODINGS))
         if not visit.is_body_complete and not await self._discard(reason, receive):
@@ -334,14 +372,11 @@ class FrontDoor:
         return 200, JSON, b'{"status":"ready"}'
 
     async def _metrics_page(self) -> tuple[int, bytes, bytes]:
+        self._parts.metrics.show(await self._parts.figures.latest())
         return 200, CONTENT_TYPE, self._parts.metrics.text()
 
     async def _openapi(self) -> tuple[int, bytes, bytes]:
         return 200, JSON, openapi.document()
-
-
-def _prepare(source: Source, codec: Codec, body: bytes) -> tuple[Contents, bytes]:
-    return source.examine(body), codec.compress(body)
 
 
 def _refuse_for(reason: Reason | None) -> None:

@@ -6,11 +6,13 @@ Does not belong here: deciding what is counted when.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from ingest.figures import Figures
 from ingest.outcomes import Reason
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
@@ -62,6 +64,31 @@ class Metrics:
         self._commit_deliveries = Histogram(
             "ingest_commit_deliveries", "Deliveries that shared a commit", buckets=_BATCHES, registry=registry
         )
+        self._queue = {
+            name: Gauge(f"ingest_{name}", description, registry=registry)
+            for name, description in (
+                ("queue_deliveries", "Committed deliveries that wait to be normalised"),
+                ("queue_oldest_seconds", "For how long the oldest of them has waited; 0 where none waits"),
+            )
+        }
+        self._recent_items = Gauge(
+            "ingest_recent_items",
+            "Items received in the last five minutes, by what they turned out to be",
+            ["became"],
+            registry=registry,
+        )
+        self._zone_lag_seconds = Gauge(
+            "ingest_zone_lag_seconds",
+            "From posting to receipt, the median of a zone's latest 20 tweets",
+            ["zone"],
+            registry=registry,
+        )
+        self._zone_newest_seconds = Gauge(
+            "ingest_zone_newest_tweet_age_seconds",
+            "How long ago a zone's newest tweet was posted",
+            ["zone"],
+            registry=registry,
+        )
         self._registry = registry
 
     def count(self, reason: Reason, source: str = NO_SOURCE) -> None:
@@ -83,6 +110,19 @@ class Metrics:
     def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
         """Show a value that is read whenever the metrics are asked for."""
         Gauge(name, description, registry=self._registry).set_function(value)
+
+    def show(self, figures: Figures) -> None:
+        """Show the numbers of a moment; those that nobody knows are not a number, and zones without are left out."""
+        queue = figures.queue
+        self._queue["queue_deliveries"].set(queue.waiting_deliveries if queue else math.nan)
+        self._queue["queue_oldest_seconds"].set(queue.oldest_waiting_seconds if queue else math.nan)
+        for became in ("normalised", "duplicate", "control", "dead"):
+            self._recent_items.labels(became).set(getattr(queue, f"{became}_items") if queue else math.nan)
+        self._zone_lag_seconds.clear()
+        self._zone_newest_seconds.clear()
+        for zone in figures.zones:
+            self._zone_lag_seconds.labels(zone.zone).set(zone.lag_seconds)
+            self._zone_newest_seconds.labels(zone.zone).set(zone.newest_tweet_age_seconds)
 
     def text(self) -> bytes:
         """Return everything as Prometheus reads it."""

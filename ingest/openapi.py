@@ -24,6 +24,8 @@ _COMMON = (
     Reason.BODY_TIMEOUT,
     Reason.BODY_TOO_LARGE,
     Reason.DECOMPRESSED_BODY_TOO_LARGE,
+    Reason.TOO_MANY_ITEMS,
+    Reason.TOO_MANY_DELIVERIES,
     Reason.UNSUPPORTED_ENCODING,
     Reason.OVERLOADED,
     Reason.DATABASE_UNAVAILABLE,
@@ -31,7 +33,10 @@ _COMMON = (
     Reason.DRAINING,
     Reason.INTERNAL_ERROR,
 )
-_KEYED = (*_COMMON, Reason.MISSING_KEY, Reason.WRONG_KEY)
+_SIGNED = (*_COMMON, Reason.MISSING_SIGNATURE, Reason.WRONG_SIGNATURE)
+_KEYED = (*_SIGNED, Reason.REPEATED, Reason.STALE_SIGNATURE, Reason.MISSING_KEY, Reason.WRONG_KEY)
+
+_PROOFS = ("apiKey", "standardWebhook")
 
 _DELIVERED = {
     "type": "object",
@@ -76,12 +81,12 @@ def document() -> bytes:
                 "description": "Takes deliveries of tweets. 2xx means that the delivery is committed to the database.",
             },
             "paths": {
-                "/webhooks/twitterapi_io": {"post": _delivery("twitterapi.io delivers tweets", _KEYED, "apiKey")},
+                "/webhooks/twitterapi_io": {"post": _delivery("twitterapi.io delivers tweets", _KEYED, *_PROOFS)},
                 "/webhooks/x_api_v2": {
                     "get": _challenge(),
                     "post": _delivery(
                         "X delivers tweets or events",
-                        (*_COMMON, Reason.MISSING_SIGNATURE, Reason.WRONG_SIGNATURE),
+                        _SIGNED,
                         "signature",
                     ),
                 },
@@ -89,7 +94,7 @@ def document() -> bytes:
                     "post": _delivery(
                         "An archive's tweets, one in a line",
                         (*_KEYED, Reason.MISSING_ZONE, Reason.UNREADABLE_ZONE),
-                        "apiKey",
+                        *_PROOFS,
                         media_type="application/x-ndjson",
                         parameters=[_parameter("zone", "Name of the zone that the archive belongs to", max_length=255)],
                     )
@@ -102,6 +107,12 @@ def document() -> bytes:
             "components": {
                 "securitySchemes": {
                     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                    "standardWebhook": {
+                        "type": "apiKey",
+                        "in": "header",
+                        "name": "webhook-signature",
+                        "description": "Standard Webhooks v1, with webhook-id and webhook-timestamp",
+                    },
                     "signature": {"type": "apiKey", "in": "header", "name": "x-twitter-webhooks-signature"},
                 }
             },
@@ -112,14 +123,13 @@ def document() -> bytes:
 def _delivery(
     summary: str,
     reasons: tuple[Reason, ...],
-    security: str,
-    *,
+    *security: str,
     media_type: str = "application/json",
     parameters: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     return {
         "summary": summary,
-        "security": [{security: []}],
+        "security": [{name: []} for name in security],
         "parameters": parameters or [],
         "requestBody": {"required": True, "content": {media_type: {"schema": {}}}},
         "responses": _responses(reasons, _DELIVERED),

@@ -5,7 +5,7 @@ Does not belong here: finding out which reason it is, counting, writing response
 
 The reason is the metric's label and the ``reason`` of the answer. A body from an authenticated sender that cannot be
 read is no reason to refuse it: it is kept, and becomes a dead letter, since a refused body would be sent again and
-again. The only 5xx is a deliberate 503, which always says when to come back.
+again. The only 5xx is a deliberate 503, which always says when to come back; so does 429.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ class Reason(StrEnum):
 
     ACCEPTED = "accepted"
     CONTROL = "control"
+    REPEATED = "repeated"
     CHALLENGE_ANSWERED = "challenge_answered"
     MISSING_KEY = "missing_key"
     WRONG_KEY = "wrong_key"
     MISSING_SIGNATURE = "missing_signature"
     WRONG_SIGNATURE = "wrong_signature"
     SOURCE_NOT_CONFIGURED = "source_not_configured"
+    STALE_SIGNATURE = "stale_signature"
     MISSING_CRC_TOKEN = "missing_crc_token"  # noqa: S105
     MISSING_ZONE = "missing_zone"
     UNREADABLE_ZONE = "unreadable_zone"
     EMPTY_BODY = "empty_body"
     BODY_TOO_LARGE = "body_too_large"
     DECOMPRESSED_BODY_TOO_LARGE = "decompressed_body_too_large"
+    TOO_MANY_ITEMS = "too_many_items"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     UNREADABLE_ENCODING = "unreadable_encoding"
     BODY_TIMEOUT = "body_timeout"
@@ -41,6 +44,7 @@ class Reason(StrEnum):
     HEADERS_TOO_LARGE = "headers_too_large"
     HEADERS_TIMEOUT = "headers_timeout"
     TOO_MANY_CONNECTIONS = "too_many_connections"
+    TOO_MANY_DELIVERIES = "too_many_deliveries"
     OVERLOADED = "overloaded"
     DRAINING = "draining"
     DISK_NEARLY_FULL = "disk_nearly_full"
@@ -84,14 +88,24 @@ OUTCOMES: dict[Reason, Outcome] = {
     Reason.CONTROL: _accepted(
         "A message of the provider about the webhook itself; it is committed, and holds no tweet."
     ),
+    Reason.REPEATED: _accepted(
+        "A signed message that was committed before, under the same webhook-id; it is not stored a second time."
+    ),
     Reason.CHALLENGE_ANSWERED: _accepted("The challenge was answered with the first of the configured secrets."),
     Reason.MISSING_KEY: _refused(401, "There is no X-API-Key header. Send the key that the webhook was set up with."),
     Reason.WRONG_KEY: _refused(401, "The X-API-Key is none of those in TWITTERAPI_IO_WEBHOOK_KEYS."),
     Reason.MISSING_SIGNATURE: _refused(
-        401, "There is no x-twitter-webhooks-signature header of the form sha256=<base64>."
+        401,
+        "There is no signature: X sends x-twitter-webhooks-signature: sha256=<base64>, others send webhook-id, "
+        "webhook-timestamp and webhook-signature: v1,<base64>, each once.",
     ),
     Reason.WRONG_SIGNATURE: _refused(
-        401, "The signature fits the body with none of the secrets in X_API_CONSUMER_SECRETS."
+        401,
+        "The signature fits the body with none of the secrets in X_API_CONSUMER_SECRETS (X) or "
+        "STANDARD_WEBHOOK_SECRETS (others).",
+    ),
+    Reason.STALE_SIGNATURE: _refused(
+        401, "The webhook-timestamp is more than five minutes from this clock. Sign the message anew, on a right clock."
     ),
     Reason.SOURCE_NOT_CONFIGURED: _refused(
         404, "This source is switched off, for want of a secret. The operator sets it (.env.example) and restarts."
@@ -106,6 +120,9 @@ OUTCOMES: dict[Reason, Outcome] = {
     Reason.BODY_TOO_LARGE: _refused(413, "The body is larger than this service takes. Send fewer tweets at a time."),
     Reason.DECOMPRESSED_BODY_TOO_LARGE: _refused(
         413, "The body is larger, once decompressed, than this service takes. Send fewer tweets at a time."
+    ),
+    Reason.TOO_MANY_ITEMS: _refused(
+        413, "The body holds more tweets or lines than this service takes at once. Send fewer at a time."
     ),
     Reason.UNSUPPORTED_ENCODING: _refused(
         415, "The Content-Encoding must be one of gzip, deflate, zstd and identity, applied once."
@@ -123,6 +140,12 @@ OUTCOMES: dict[Reason, Outcome] = {
     Reason.HEADERS_TOO_LARGE: _refused(431, "The request line and the headers together are larger than is taken."),
     Reason.HEADERS_TIMEOUT: Outcome(
         408, sender_retries=True, explanation="The headers did not arrive in time. Send the request again, faster."
+    ),
+    Reason.TOO_MANY_DELIVERIES: Outcome(
+        429,
+        sender_retries=True,
+        explanation="This key delivers more often than it may. Nothing was kept: send it again after the time given.",
+        retry_after_seconds=1,
     ),
     Reason.TOO_MANY_CONNECTIONS: _later("Too many connections are open. Reuse one, or come back later.", seconds=1),
     Reason.OVERLOADED: _later("More is arriving than can be committed. Nothing was kept: send it again.", seconds=1),

@@ -1,7 +1,7 @@
 """Rules: what the provider is asked to deliver, and for which zone.
 
-Belongs here: adding, listing, switching off; the limits of each provider.
-Does not belong here: telling the provider (the job ``sync_rules``), the command line.
+Belongs here: adding, listing, switching off, with clear answers where something may not.
+Does not belong here: what a rule may be (``database.edits``), telling the provider (the job ``sync_rules``).
 
 Every function takes a connection and never commits.
 """
@@ -17,20 +17,12 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
+from database import edits
 from database.named_sql import statements
 from ingest import zones
 from ingest.errors import InvalidRequestError
 
 _SQL = statements(Path(__file__).parent / "sql" / "rules.sql")
-
-MAX_TAG_CHARACTERS = 255
-
-MAX_QUERY_CHARACTERS = {"twitterapi_io": 255, "x_api_v2": 2_048}
-"""By source. X takes 1,024 characters on its cheaper plans and says so itself when a rule is sent."""
-
-SHORTEST_INTERVAL_SECONDS = Decimal("0.05")
-LONGEST_INTERVAL_SECONDS = Decimal(86_400)
-"""What twitterapi.io offers between two looks at a rule."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +52,22 @@ def add(
 ) -> Rule:
     """Add an active rule to a zone. Raises ``InvalidRequestError`` for what the provider would not take."""
     tag, query = tag.strip(), query.strip()
-    _check(tag, query, interval_seconds, source)
+    complaint = edits.complaint_about_rule(source, tag, query, interval_seconds)
+    if complaint is not None:
+        raise InvalidRequestError(f"{complaint}.")
     found = zones.named(connection, zone)
     if external_rule_id is not None:
         _check_external_id_is_free(connection, source, external_rule_id)
-    values = {
-        "zone_id": found.id,
-        "source": source,
-        "tag": tag,
-        "query": query,
-        "interval_seconds": interval_seconds,
-        "external_rule_id": external_rule_id,
-    }
-    if connection.execute(_SQL["add"], values).fetchone() is None:
+    rule_id = edits.insert_rule(
+        connection,
+        found.id,
+        source=source,
+        tag=tag,
+        query=query,
+        interval_seconds=interval_seconds,
+        external_rule_id=external_rule_id,
+    )
+    if rule_id is None:
         raise InvalidRequestError(
             f"the zone {zone!r} has a rule with the tag {tag!r} already; tags are unique in a zone."
         )
@@ -88,32 +83,8 @@ def every(connection: psycopg.Connection, *, zone: str | None = None) -> list[Ru
 def set_active(connection: psycopg.Connection, *, zone: str, tag: str, is_active: bool) -> Rule:
     """Switch a rule on or off; doing so twice changes nothing. Raises ``InvalidRequestError`` for an unknown one."""
     found = zones.named(connection, zone)
-    _tagged(connection, found, tag)
-    connection.execute(_SQL["set_active"], {"zone_id": found.id, "tag": tag, "is_active": is_active})
+    edits.update_rule(connection, _tagged(connection, found, tag).id, is_active=is_active)
     return _tagged(connection, found, tag)
-
-
-def _check(tag: str, query: str, interval_seconds: Decimal, source: str) -> None:
-    if source not in MAX_QUERY_CHARACTERS:
-        raise InvalidRequestError(
-            f"{source!r} has no rules; sources with rules are {zones.listed(MAX_QUERY_CHARACTERS)}."
-        )
-    _check_text("tag", tag, MAX_TAG_CHARACTERS, source)
-    _check_text("query", query, MAX_QUERY_CHARACTERS[source], source)
-    if not SHORTEST_INTERVAL_SECONDS <= interval_seconds <= LONGEST_INTERVAL_SECONDS:
-        raise InvalidRequestError(
-            f"the interval must lie between {SHORTEST_INTERVAL_SECONDS} and {LONGEST_INTERVAL_SECONDS} seconds; "
-            f"{interval_seconds} does not."
-        )
-
-
-def _check_text(what: str, text: str, longest: int, source: str) -> None:
-    if not text:
-        raise InvalidRequestError(f"the {what} is empty.")
-    if len(text) > longest:
-        raise InvalidRequestError(f"the {what} has {len(text)} characters; {source} takes {longest}.")
-    if "\x00" in text:
-        raise InvalidRequestError(f"the {what} holds a NUL character, which no database stores.")
 
 
 def _check_external_id_is_free(connection: psycopg.Connection, source: str, external_rule_id: str) -> None:

@@ -7,6 +7,7 @@ Does not belong here: what any part does.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import signal
 import socket
 import threading
@@ -24,10 +25,13 @@ from database.named_sql import statements
 from ingest.app import FrontDoor, Parts
 from ingest.connections import bounded_protocol
 from ingest.errors import ConfigurationError
+from ingest.figures import FiguresReader
+from ingest.heartbeat import BEAT_SECONDS, Beating
 from ingest.landing import Landing
 from ingest.metrics import Metrics
 from ingest.readiness import Disk, Readiness
 from ingest.settings import IngestSettings, require_a_webhook_key
+from ingest.sources.heartbeat import HeartbeatSource
 from ingest.sources.registry import sources
 
 _SQL = statements(Path(__file__).parent / "sql" / "landing.sql")
@@ -53,12 +57,13 @@ def run(settings: IngestSettings, database_url: str) -> None:
     _log.info("stopped")
 
 
-def prepare(settings: IngestSettings, database_url: str) -> uvicorn.Server:
+def prepare(settings: IngestSettings, database_url: str, *, beat_seconds: float = BEAT_SECONDS) -> uvicorn.Server:
     """Return the service as a server that was not started; whoever runs it gives it sockets."""
-    metrics = Metrics(sources(settings))
-    front_door = build(settings, database_url, metrics)
+    metrics = Metrics((*sources(settings), HeartbeatSource.name))
+    heart_key = secrets.token_urlsafe()
+    front_door = build(settings, database_url, metrics, heart_key)
     config = uvicorn.Config(
-        front_door,
+        Beating(front_door, heart_key, beat_seconds=beat_seconds),
         http=bounded_protocol(settings, metrics.count),
         loop="uvloop",
         ws="none",
@@ -75,15 +80,15 @@ def prepare(settings: IngestSettings, database_url: str) -> uvicorn.Server:
     return _Server(config, front_door)
 
 
-def build(settings: IngestSettings, database_url: str, metrics: Metrics) -> FrontDoor:
-    """Put the parts together."""
+def build(settings: IngestSettings, database_url: str, metrics: Metrics, heart_key: str) -> FrontDoor:
+    """Put the parts together. ``heart_key``: what the service's own heart-beats are told by."""
     disk = Disk(settings.ingest_disk_path, settings.ingest_min_free_disk_bytes)
     codecs = load_codecs(database_url)
     without_dictionary = Codec({})
     return FrontDoor(
         Parts(
             settings=settings,
-            sources=sources(settings),
+            sources={**sources(settings), HeartbeatSource.name: HeartbeatSource(heart_key)},
             landing=Landing(
                 database_url,
                 flushers=settings.ingest_flushers,
@@ -94,6 +99,7 @@ def build(settings: IngestSettings, database_url: str, metrics: Metrics) -> Fron
             codecs=lambda source: codecs.get(source, without_dictionary),
             readiness=Readiness(database_url, disk),
             disk=disk,
+            figures=FiguresReader(database_url),
             metrics=metrics,
         )
     )

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ingest.errors import ConfigurationError
+from ingest.sources.signatures import secret_bytes
 
 MIB = 1 << 20
 
@@ -30,6 +31,7 @@ class IngestSettings(BaseSettings):
 
     twitterapi_io_webhook_keys: Secrets = ()
     x_api_consumer_secrets: Secrets = ()
+    standard_webhook_secrets: Secrets = ()
 
     twitterapi_io_key: SecretStr | None = None
     twitterapi_io_url: str = "https://api.twitterapi.io"
@@ -41,6 +43,15 @@ class IngestSettings(BaseSettings):
 
     ingest_max_decompressed_bytes: int = Field(default=64 * MIB, ge=1_024, le=128 * MIB)
     """After Content-Encoding is undone; JSON of tweets shrinks to a tenth, bombs to a thousandth."""
+
+    ingest_max_items: int = Field(default=100_000, ge=1)
+    """Tweets, or lines, of one delivery; each costs the normaliser some kB, whatever it holds."""
+
+    ingest_deliveries_per_second: float | None = Field(default=None, gt=0)
+    """Of one key. Not set: as many as can be committed."""
+
+    ingest_delivery_burst: int = Field(default=100, ge=1)
+    """Deliveries of one key that may come at once before its rate counts."""
 
     ingest_max_in_flight: int = Field(default=512, ge=1)
     """Requests at once. At 2,000 bodies a second this is a quarter of a second of work."""
@@ -81,12 +92,19 @@ class IngestSettings(BaseSettings):
     ingest_log_deliveries: bool = True
     """A line of JSON for each committed delivery; refusals are logged anyway, at most ten a second for each reason."""
 
-    @field_validator("twitterapi_io_webhook_keys", "x_api_consumer_secrets", mode="before")
+    @field_validator("twitterapi_io_webhook_keys", "x_api_consumer_secrets", "standard_webhook_secrets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+
+    @field_validator("standard_webhook_secrets")
+    @classmethod
+    def _can_sign(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in value:
+            secret_bytes(secret.get_secret_value())
+        return value
 
     def webhook_keys(self) -> tuple[str, ...]:
         """Return the accepted values of ``X-API-Key``."""
@@ -95,6 +113,10 @@ class IngestSettings(BaseSettings):
     def consumer_secrets(self) -> tuple[str, ...]:
         """Return X's consumer secrets, the one that answers challenges first."""
         return tuple(secret.get_secret_value() for secret in self.x_api_consumer_secrets)
+
+    def signing_secrets(self) -> tuple[str, ...]:
+        """Return the secrets of our own senders' signatures, the one that they sign with first."""
+        return tuple(secret.get_secret_value() for secret in self.standard_webhook_secrets)
 
 
 def load() -> IngestSettings:
@@ -110,9 +132,10 @@ def load() -> IngestSettings:
 
 def require_a_webhook_key(settings: IngestSettings) -> None:
     """Raise ``ConfigurationError`` where no sender could be told from a stranger."""
-    if not settings.twitterapi_io_webhook_keys and not settings.x_api_consumer_secrets:
+    if not (settings.webhook_keys() or settings.consumer_secrets() or settings.signing_secrets()):
         raise ConfigurationError(
             "no webhook key is set, so that anybody could deliver: set TWITTERAPI_IO_WEBHOOK_KEYS to the key that "
             "the provider sends as X-API-Key (comma-separated while a key is being changed), or "
-            "X_API_CONSUMER_SECRETS for X. `make up` without them makes a key for its own demonstration."
+            "X_API_CONSUMER_SECRETS for X, or STANDARD_WEBHOOK_SECRETS for senders of your own. "
+            "`make up` without them makes a key for its own demonstration."
         )

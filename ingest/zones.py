@@ -18,13 +18,11 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
+from database import edits
 from database.named_sql import statements
 from ingest.errors import InvalidRequestError
 
 _SQL = statements(Path(__file__).parent / "sql" / "zones.sql")
-
-MAX_NAME_CHARACTERS = 255
-"""As long as the name in ``?zone=`` may be (``ingest.app``)."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +41,13 @@ class Zone:
 def add(connection: psycopg.Connection, name: str, *, timezone: str = "UTC", description: str | None = None) -> Zone:
     """Add a zone. Raises ``InvalidRequestError`` for a name that is taken or unfit, or a time zone that is unknown."""
     name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
-        raise InvalidRequestError(
-            f"a zone's name has 1 to {MAX_NAME_CHARACTERS} characters and no control characters, unlike {name!r}."
-        )
-    values = {"name": name, "timezone": known_timezone(connection, timezone), "description": description}
-    with connection.cursor(row_factory=class_row(Zone)) as cursor:
-        zone = cursor.execute(_SQL["add"], values).fetchone()
-    if zone is None:
+    complaint = edits.complaint_about_zone_name(name)
+    if complaint is not None:
+        raise InvalidRequestError(f"{complaint}.")
+    timezone = known_timezone(connection, timezone)
+    if edits.insert_zone(connection, name=name, timezone=timezone, description=description) is None:
         raise InvalidRequestError(f"there is a zone {name!r} already; `zones list` shows it.")
-    return zone
+    return named(connection, name)
 
 
 def every(connection: psycopg.Connection) -> list[Zone]:
@@ -70,8 +65,7 @@ def named(connection: psycopg.Connection, name: str) -> Zone:
 
 def set_active(connection: psycopg.Connection, name: str, *, is_active: bool) -> Zone:
     """Switch a zone on or off; doing so twice changes nothing. Its tweets stay. Raises ``InvalidRequestError``."""
-    named(connection, name)
-    connection.execute(_SQL["set_active"], {"name": name, "is_active": is_active})
+    edits.update_zone(connection, named(connection, name).id, is_active=is_active)
     return named(connection, name)
 
 

@@ -1,4 +1,4 @@
-"""The command line of the running project: ``python -m orchestration up | demo | job | migrate``.
+"""The command line of the running project: ``python -m orchestration up | demo | job | migrate | chaos``.
 
 Belongs here: options, messages and exit codes (0 well, 1 failed, 2 wrong use or a port that is taken).
 Does not belong here: what the commands do.
@@ -26,7 +26,7 @@ from orchestration import interrupted_runs
 from orchestration.dagster_home import URL_VARIABLE
 from orchestration.preparation import PROJECT, DatabaseWatch, Prepared, prepared
 from orchestration.process import Process
-from orchestration.processes import all_processes, ports
+from orchestration.processes import all_processes, demonstration_environment, ports, standin_answers
 from orchestration.settings import RuntimeSettings
 from orchestration.supervisor import PortTakenError, StartError, Supervisor, refuse_taken_ports, stopping_on_signals
 
@@ -73,6 +73,9 @@ def job(name: str, *, once: bool, as_of: str | None) -> None:
     """Run the Dagster job NAME here to its end, without the user interface."""
     with _plain_errors(), prepared(RuntimeSettings()) as database:
         os.environ.update(database.dagster_environment)
+        # A job asked for beside `make up` reaches the same provider as the jobs that run there.
+        if database.settings.is_local_demonstration and standin_answers(database.settings):
+            os.environ.update(demonstration_environment(database))
         from orchestration import headless
 
         fields = {name: value for name, value in (("once", once), ("as_of", as_of)) if value}
@@ -84,10 +87,58 @@ def job(name: str, *, once: bool, as_of: str | None) -> None:
 
 
 @main.command()
+@click.option("--author-id", help="The account's numeric id.")
+@click.option("--handle", help="The account's handle, where the id is not known.")
+@click.option("--tweet-id", help="A tweet's id.")
+@click.option("--zone", help="A zone's name.")
+@click.option("--reason", default="request", show_default=True, help="Why, for the certificate. Name nobody here.")
+@click.option("--erase", "is_real", is_flag=True, help="Do it. Without this only say what would be touched.")
+def erase(*, is_real: bool, **fields: str | None) -> None:
+    """Erase an author, a tweet or a zone everywhere, and certify it: the job `erase` without the user interface."""
+    with _plain_errors(), prepared(RuntimeSettings()) as database:
+        os.environ.update(database.dagster_environment)
+        from orchestration import headless
+
+        given = {name: value for name, value in fields.items() if value}
+        succeeded = headless.run_job("erase", fields={**given, "dry_run": not is_real}, say=click.echo)
+    raise SystemExit(0 if succeeded else 1)
+
+
+@main.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
     with _plain_errors(), prepared(RuntimeSettings()) as database:
         click.echo(f"the schema is up to date in {without_password(database_url(database.settings))}")
+
+
+@main.command()
+@click.option("--minutes", type=click.FloatRange(min=0.05), default=10.0, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Which tweets, and which faults in which order.")
+@click.option("--kills", type=click.IntRange(min=0), default=0, help="At least so many, however long it takes.")
+@click.option("--rate", type=click.FloatRange(min=1), default=100.0, show_default=True, help="Tweets a second.")
+@click.option("--with-dagster/--without-dagster", default=True, help="Without it: a normaliser and dbt alone.")
+@click.option("--log", type=click.Path(path_type=Path), help="Where the log goes; else STATE_DIR/logs.")
+def chaos(*, minutes: float, seed: int, kills: int, rate: float, with_dagster: bool, log: Path | None) -> None:
+    """Kill everything again and again under load, in a scratch directory, and show that nothing acknowledged is lost.
+
+    Ends with code 1 if anything was.
+    """
+    from orchestration.chaos.run import Options, run
+
+    with _plain_errors():
+        path = log or RuntimeSettings().state_dir / "logs" / f"chaos-{seed}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", buffering=1) as file:
+
+            def say(line: str) -> None:
+                click.echo(line)
+                click.echo(line, file=file)
+
+            report = run(Options(minutes, seed, kills, rate, with_dagster), say)
+            for line in report.lines():
+                say(line)
+        click.echo(f"log                   {path}")
+    raise SystemExit(0 if report.is_clean else 1)
 
 
 def _serve(settings: RuntimeSettings, *, with_standin: bool) -> None:

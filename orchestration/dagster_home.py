@@ -47,8 +47,10 @@ def configuration() -> dict[str, object]:
         "run_monitoring": {
             "enabled": True,
             "start_timeout_seconds": 180,
-            "poll_interval_seconds": 60,
-            "free_slots_after_run_end_seconds": 60,
+            # A killed run holds one of the four places, and its place in a pool, until this finds out. The default is
+            # two minutes; each look asks a code server whether each live run is still alive.
+            "poll_interval_seconds": 10,
+            "free_slots_after_run_end_seconds": 10,
         },
         "sensors": {"use_threads": True, "num_workers": 2},
         "schedules": {"use_threads": True, "num_workers": 2},

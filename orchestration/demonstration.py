@@ -23,9 +23,10 @@ from rich.table import Table
 
 from database.connections import connect, database_url
 from database.named_sql import statements
-from database.snowflake import to_unix_ms
+from database.snowflake import from_unix_ms, to_unix_ms
 from ingest import rules as rule_registry
 from ingest import zones as zone_registry
+from ingest.coverage.ledger import cover
 from ingest.standin.push import Webhook
 from ingest.standin.rules import Rule, default_rules
 from ingest.standin.settings import StandinSettings
@@ -127,9 +128,19 @@ def _stream(database: Prepared, say: Callable[[str], None]) -> Summary:
             if not supervisor.start():
                 raise DemonstrationFailedError("the webhook service did not start")
             say(f"posting a synthetic day of {TWEETS:,} tweets to {service.address}")
-            return _acknowledged(post_all(_webhook(service, environment), day, expected=TWEETS))
+            summary = _acknowledged(post_all(_webhook(service, environment), day, expected=TWEETS))
+            _cover(database, day)
+            return summary
         finally:
             supervisor.stop()
+
+
+def _cover(database: Prepared, day: SyntheticDay) -> None:
+    """Note that the day was listened to from end to end, though it was posted within minutes."""
+    begin = from_unix_ms(day.start_ms)
+    with connect(database_url(database.settings), application_name="cover the day") as connection:
+        for zone in zone_registry.every(connection):
+            cover(connection, zone.id, begin, begin + timedelta(hours=HOURS), "replay")
 
 
 def _acknowledged(summary: Summary) -> Summary:

@@ -83,6 +83,10 @@ def _summary(name: str, result: dg.ExecuteInProcessResult) -> Iterator[str]:
     for materialization in _last_materializations(result):
         figures = ", ".join(f"{key} {_plain(value)}" for key, value in materialization.metadata.items())
         yield f"  {materialization.asset_key.to_user_string()}: {figures or 'materialised'}"
+    for event in result.all_events:
+        if event.event_type_value == "STEP_OUTPUT" and event.step_output_data.metadata and not _is_of_asset(event):
+            for key, value in event.step_output_data.metadata.items():
+                yield f"  {key}: {_plain(value)}"
     for evaluation in result.get_asset_check_evaluations():
         verdict = "passed" if evaluation.passed else f"FAILED ({evaluation.description or evaluation.severity.value})"
         yield f"  check {evaluation.check_name} on {evaluation.asset_key.to_user_string()}: {verdict}"
@@ -92,6 +96,11 @@ def _summary(name: str, result: dg.ExecuteInProcessResult) -> Iterator[str]:
             error = getattr(event.event_specific_data, "error", None)
             if error is not None:
                 yield f"    {(error.cause or error).message.strip()}"
+
+
+def _is_of_asset(event: dg.DagsterEvent) -> bool:
+    """Tell whether a step's output is an asset: its materialisation is told already."""
+    return event.step_output_data.step_output_handle.output_name != "result"
 
 
 def _last_materializations(result: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:

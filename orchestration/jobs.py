@@ -1,4 +1,4 @@
-"""Jobs of the pipeline's location: normalising, reading again, zones and rules, partitions.
+"""Jobs of the pipeline's location: normalising, reading again, zones and rules.
 
 Belongs here: jobs, their configuration forms, and the schedules and sensors that start them.
 Does not belong here: the marts' jobs (they live where dbt is).
@@ -8,22 +8,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from database import named_sql, partitions, snowflake
+from database import named_sql, snowflake
+from ingest import dead_letters
 from ingest.normalise.worker import Worker
 from ingest.normalise.write import PARSER_VERSION, Written
-from orchestration.assets.core import WINDOW_SECONDS, normalize
+from orchestration.assets.core import AT_WORK, NEXT_IN_LINE, WINDOW_SECONDS, normalize
 from orchestration.resources import PipelineDatabase
-
-PAGE = 200
-"""Deliveries that are read again in one transaction: a failure loses little, and live normalising goes on between."""
 
 SUCCESSOR_LEAD_SECONDS = 30.0
 """The next run is asked for this long before the last one ends: a run takes 4 to 8 seconds to start."""
+
+LONGEST_START_SECONDS = 20.0
+"""A run takes its lock within a second of its start, and starts within 4 to 8; one that has not by then is dead."""
 
 _SQL = named_sql.statements(Path(__file__).parent / "sql" / "pipeline.sql")
 _CLAIM_SQL = named_sql.statements(Path(__file__).parent.parent / "ingest" / "normalise" / "sql" / "claim.sql")
@@ -56,20 +56,35 @@ check_job = dg.define_asset_job(
     job=normalize_job,
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Keeps one normalising run at work, and starts the next shortly before it ends.",
+    description="Keeps one normalising run at work, and starts the next shortly before it ends or when it has died.",
 )
-def keep_normalizing(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run when none is live, or when the only live one is about to end."""
+def keep_normalizing(context: dg.SensorEvaluationContext, database: PipelineDatabase) -> dg.RunRequest | dg.SkipReason:
+    """Ask for a run when nobody is at work, or when the run at work is about to end.
+
+    Dagster learns of a killed run's end after a minute; the advisory lock that it held is free at once.
+    """
     runs = context.instance.get_run_records(dg.RunsFilter(job_name="normalize", statuses=list(_LIVE)), limit=5)
-    if not runs:
-        return _window()
-    if len(runs) > 1:
+    if any(_is_starting(run) for run in runs):
+        return dg.SkipReason("a run is starting")
+    with database.connect(application_name="keep normalizing") as connection:
+        is_somebody_at_work, somebody_waits = connection.execute(
+            _SQL["who_is_at_work"], {"at_work": AT_WORK, "next_in_line": NEXT_IN_LINE}
+        ).fetchone() or (False, False)
+    if somebody_waits:
         return dg.SkipReason("a successor waits already")
-    started = runs[0].start_time
-    age = time.time() - started if started else 0.0
+    if not is_somebody_at_work:
+        return _window()
+    age = min((time.time() - run.start_time for run in runs if run.start_time), default=0.0)
     if age < WINDOW_SECONDS - SUCCESSOR_LEAD_SECONDS:
         return dg.SkipReason(f"a run has been at work for {age:.0f} s")
     return _window()
+
+
+def _is_starting(run: dg.RunRecord) -> bool:
+    """Tell whether a run may still come to take a lock: it waits in the queue, or began a moment ago."""
+    if run.dagster_run.status is dg.DagsterRunStatus.QUEUED:
+        return True
+    return time.time() - (run.start_time or run.create_timestamp.timestamp()) < LONGEST_START_SECONDS
 
 
 def _window() -> dg.RunRequest:
@@ -94,7 +109,7 @@ def read_period_again(context: dg.OpExecutionContext, config: PeriodConfig, data
     with database.connect(application_name="renormalize") as connection:
 
         def page_after(after: int) -> list[int]:
-            bounds = {"after": after, "end": end, "limit": PAGE}
+            bounds = {"after": after, "end": end, "limit": dead_letters.PAGE}
             return [row[0] for row in connection.execute(_CLAIM_SQL["page_of_period"], bounds)]
 
         _read_again(context, _pages(page_after, start - 1), None if config.dry_run else Worker(connection))
@@ -114,21 +129,16 @@ def read_dead_letters_again(
     context: dg.OpExecutionContext, config: DeadLetterConfig, database: PipelineDatabase
 ) -> None:
     """Replay dead letters by filter. Idempotent: what still cannot be read stays, with one attempt more."""
-    parameters: dict[str, Any] = {
-        "source": config.source or None,
-        "reason": config.reason or None,
-        "since": _moment(config.received_from, "received_from") if config.received_from else None,
-    }
+    since = _moment(config.received_from, "received_from") if config.received_from else None
+    chosen = dead_letters.Filter(config.source or None, config.reason or None, since)
     with database.connect(application_name="replay dead letters") as connection:
-        letters, deliveries = connection.execute(_SQL["count_dead_letters"], parameters).fetchone() or (0, 0)
+        letters, deliveries = dead_letters.count(connection, chosen)
         context.log.info("%s open dead letters in %s deliveries match", letters, deliveries)
-
-        def page_after(after: int) -> list[int]:
-            page = {**parameters, "after": after, "limit": PAGE}
-            return [row[0] for row in connection.execute(_SQL["deliveries_with_dead_letters"], page)]
-
-        _read_again(context, _pages(page_after, 0), None if config.dry_run else Worker(connection))
-        left, _ = connection.execute(_SQL["count_dead_letters"], parameters).fetchone() or (0, 0)
+        if not config.dry_run:
+            dead_letters.replay(
+                connection, chosen, on_page=lambda done, total: context.log.info("%s read again, %s", done, total)
+            )
+        left, _ = dead_letters.count(connection, chosen)
     context.add_output_metadata({"matching_letters": letters, "still_open": left})
 
 
@@ -152,15 +162,6 @@ def _read_again(context: dg.OpExecutionContext, pages: Iterator[Sequence[int]], 
     context.log.info("%s deliveries %s again with parser version %s: %s", count, verb, PARSER_VERSION, total)
 
 
-@dg.op
-def create_partitions(context: dg.OpExecutionContext, database: PipelineDatabase) -> None:
-    """Make partitions ahead of the clock, without blocking writers. Idempotent."""
-    with database.connect(application_name="maintain partitions", as_owner=True) as connection:
-        created = partitions.ensure(connection, now=datetime.now(UTC))
-    context.log.info("created %s partitions: %s", len(created), ", ".join(created) or "none were missing")
-    context.add_output_metadata({"created": len(created)})
-
-
 def _moment(text: str, field: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
@@ -181,25 +182,13 @@ def replay_dead_letters() -> None:
     read_dead_letters_again()
 
 
-@dg.job(executor_def=dg.in_process_executor)
-def maintain_partitions() -> None:
-    """Create the partitions that the coming months need."""
-    create_partitions()
-
-
-JOBS = (normalize_job, check_job, renormalize, replay_dead_letters, maintain_partitions)
+JOBS = (normalize_job, check_job, renormalize, replay_dead_letters)
 
 SCHEDULES = (
     dg.ScheduleDefinition(
         name="check_pipeline_hourly",
         job=check_job,
         cron_schedule="20 * * * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-    ),
-    dg.ScheduleDefinition(
-        name="maintain_partitions_daily",
-        job=maintain_partitions,
-        cron_schedule="10 3 * * *",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     ),
 )

@@ -64,16 +64,18 @@ class Prepared:
 
 
 @contextmanager
-def prepared(settings: RuntimeSettings) -> Iterator[Prepared]:
+def prepared(settings: RuntimeSettings, *, with_dagster: bool = True) -> Iterator[Prepared]:
     """Have a database with the newest schema while the block lasts: the configured one, or the embedded one.
 
-    Raises ``DatabaseUnavailableError``.
+    Making Dagster's tables takes seconds; ``with_dagster=False`` spares them who runs nothing of Dagster's. Raises
+    ``DatabaseUnavailableError``.
     """
     if settings.database_url is not None:
-        yield _prepare(settings, None)
+        yield _prepare(settings, None, with_dagster=with_dagster)
         return
     with embedded.serving(settings.state_dir, preferred_port=settings.embedded_postgres_port) as server:
-        yield _prepare(settings.model_copy(update={"database_url": server.url}), server)
+        own = settings.model_copy(update={"database_url": server.url})
+        yield _prepare(own, server, with_dagster=with_dagster)
 
 
 class DatabaseWatch:
@@ -99,13 +101,15 @@ class DatabaseWatch:
             self._next_look = time.monotonic() + _REVIVAL_PAUSE_SECONDS
 
 
-def _prepare(settings: RuntimeSettings, server: embedded.Server | None) -> Prepared:
+def _prepare(settings: RuntimeSettings, server: embedded.Server | None, *, with_dagster: bool) -> Prepared:
     owner_url = settings.database_url or ""
     with connect(owner_url, application_name="prepare", autocommit=True) as connection:
         ensure_roles(connection, role_passwords(settings))
     migrate(owner_url)
     with connect(owner_url, application_name="prepare", autocommit=True) as connection:
         dictionaries.ensure(connection)
+    if not with_dagster:
+        return Prepared(settings, server, {})
     home = settings.state_dir / "dagster"
     storage_url = settings.dagster_database_url or dagster_home.database_beside(owner_url)
     variables = dagster_home.prepare(home, storage_url)

@@ -167,6 +167,11 @@ def _api(prepared: Prepared, shared: dict[str, str]) -> Process:
     )
 
 
+def standin_answers(settings: RuntimeSettings) -> bool:
+    """Return whether the stand-in of this configuration runs."""
+    return accepts_connections(settings.standin_port)()
+
+
 def demonstration_environment(prepared: Prepared) -> dict[str, str]:
     """Return what lets the stand-in and the services talk: one key, and each other's addresses."""
     settings = prepared.settings

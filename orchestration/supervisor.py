@@ -29,7 +29,6 @@ Say = Callable[[str], None]
 
 _POLL_SECONDS = 0.2
 _FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 30.0
 
 _STABLE_SECONDS = 60.0
 """A child that lived this long has recovered: its next crash is again answered at once."""
@@ -56,6 +55,8 @@ class _Child:
         self.popen: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
         self.start_again_at: float | None = None
+        self.pause_seconds = 0.0
+        self.group_must_end_by: float | None = None
         self.crashes = 0
         self.was_well = False
 
@@ -82,6 +83,7 @@ class Supervisor:
         say: Say,
         start_seconds: float = 240.0,
         stop_seconds: float = 20.0,
+        longest_pause_seconds: float = 30.0,
     ) -> None:
         """Take the list; nothing starts yet."""
         self._children = [_Child(process, log_directory / f"{process.name}.log") for process in processes]
@@ -89,6 +91,7 @@ class Supervisor:
         self._say = say
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
+        self._longest_pause_seconds = longest_pause_seconds
         self._stopping = threading.Event()
         self._guard: subprocess.Popen[bytes] | None = None
         log_directory.mkdir(parents=True, exist_ok=True)
@@ -181,23 +184,42 @@ class Supervisor:
         return True
 
     def _look_after(self, child: _Child) -> None:
+        """Do what is due for a child; never wait, since others may have died meanwhile, the database first of all."""
         _keep_short(child.log)
-        if child.start_again_at is not None:
+        if child.group_must_end_by is not None:
+            self._see_group_off(child, child.group_must_end_by)
+        elif child.start_again_at is not None:
             if time.monotonic() >= child.start_again_at:
                 self._spawn(child)
         elif child.exit_code is not None:
             self._plan_restart(child)
 
     def _plan_restart(self, child: _Child) -> None:
+        if child.popen is None:
+            return
         if time.monotonic() - child.started_at > _STABLE_SECONDS:
             child.crashes = 0
-        pause = min(_FIRST_PAUSE_SECONDS * 2**child.crashes, _LONGEST_PAUSE_SECONDS)
-        code = child.exit_code
-        # Its own children must not work on beside their successors.
-        self._end_group(child)
+        child.pause_seconds = min(_FIRST_PAUSE_SECONDS * 2**child.crashes, self._longest_pause_seconds)
         child.crashes += 1
-        child.start_again_at = time.monotonic() + pause
-        self._say(f"{child.process.name} ended with code {code}; it starts again in {pause:g} s (log: {child.log})")
+        self._say(
+            f"{child.process.name} ended with code {child.exit_code}; it starts again in {child.pause_seconds:g} s "
+            f"(log: {child.log})"
+        )
+        # Its own children must not work on beside their successors.
+        _send(child.popen.pid, signal.SIGTERM)
+        child.group_must_end_by = time.monotonic() + self._stop_seconds
+
+    def _see_group_off(self, child: _Child, deadline: float) -> None:
+        """Plan the restart once nothing is left of a child that crashed; kill what does not end in time."""
+        if child.popen is None:
+            return
+        if not _is_gone(child.popen):
+            if time.monotonic() > deadline:
+                _send(child.popen.pid, signal.SIGKILL)
+            return
+        self._tell_guard("-", child.popen.pid)
+        child.group_must_end_by = None
+        child.start_again_at = time.monotonic() + child.pause_seconds
 
     def _end_group(self, child: _Child) -> None:
         if child.popen is None:

@@ -42,8 +42,8 @@
         };
     }
 
-    // Times without a known count are hatched, so that a gap is not mistaken for silence.
-    function hatchGaps(self, times, values, half) {
+    // Times that nobody listened to from end to end are hatched, so that a gap is not mistaken for silence.
+    function hatchGaps(self, times, isGap, half) {
         const { ctx } = self;
         const { left, top, width, height } = self.bbox;
         ctx.save();
@@ -53,7 +53,7 @@
         ctx.strokeStyle = color("--hatch");
         ctx.lineWidth = devicePixelRatio;
         times.forEach((time, place) => {
-            if (values[place] !== null) return;
+            if (!isGap[place]) return;
             const from = self.valToPos(time - half, "x", true);
             const to = self.valToPos(time + half, "x", true);
             ctx.save();
@@ -78,6 +78,8 @@
             const middles = data.times.map((time) => time + half);
             const closed = data.tweets.map((value, place) => (data.complete[place] ? value : null));
             const open = data.tweets.map((value, place) => (data.complete[place] ? null : value));
+            // The open bucket is not over: it is a gap only where nothing is known of it.
+            const gaps = data.covered.map((covered, place) => (data.complete[place] ? !covered : data.tweets[place] === null));
             const bars = uPlot.paths.bars({ size: [0.78, 60], radius: 0.18 });
             const format = new Intl.DateTimeFormat("en-GB", {
                 timeZone: data.timezone,
@@ -103,7 +105,7 @@
                     { label: "Tweets, still open", fill: color("--bar-open"), width: 0, paths: bars, points: { show: false }, value: (self, value) => (value == null ? "–" : exact.format(value)) },
                     { label: "Engagement", scale: "engagement", stroke: color("--second"), width: 2, points: { show: false }, spanGaps: false, value: shown },
                 ],
-                hooks: { drawClear: [(self) => hatchGaps(self, middles, data.tweets, half)] },
+                hooks: { drawClear: [(self) => hatchGaps(self, middles, gaps, half)] },
             };
             return { options, rows: [middles, closed, open, data.engagement], name: "Tweets and engagement over time" };
         },

@@ -1,5 +1,6 @@
 -- Every hour of the span has a row here, whether the mart has one or not: gaps are shown, never joined up.
--- An hour without tweets is 0 where the mart was built past it and the zone existed, and NULL otherwise.
+-- An hour without tweets is 0 where somebody listened and the mart was built past it, and NULL otherwise. A count of an
+-- hour that was not listened to from end to end stands as it is, and is_covered says so.
 -- name: volume_hourly
 select
     hours.hour as bucket,
@@ -11,13 +12,14 @@ select
     stats.tweets_with_links,
     stats.reply_tweets,
     stats.avg_sentiment::double precision as avg_sentiment,
-    hours.hour + interval '1 hour' <= state.as_of as is_complete
+    hours.hour + interval '1 hour' <= state.as_of as is_complete,
+    coalesce(coverage.is_covered, false) as is_covered
 from generate_series(%(first_hour)s::timestamptz, %(last_hour)s::timestamptz, interval '1 hour') as hours (hour)
 left join ops.mart_state as state on state.model = 'twitter_zone_stats_hourly'
 left join marts.twitter_zone_stats_hourly as stats on stats.zone_id = %(zone_id)s and hours.hour = stats.hour
-left join core.zones as zones on zones.id = %(zone_id)s
+left join ops.zone_hour_coverage as coverage on coverage.zone_id = %(zone_id)s and hours.hour = coverage.hour
 cross join lateral (
-    select coalesce(hours.hour <= state.as_of and hours.hour + interval '1 hour' > zones.created_at, false) as yes
+    select coalesce(coverage.is_covered and hours.hour <= state.as_of, false) as yes
 ) as is_known
 order by hours.hour;
 
@@ -33,7 +35,8 @@ select
     sum(hourly.tweets_with_links)::bigint as tweets_with_links,
     sum(hourly.reply_tweets)::bigint as reply_tweets,
     null::double precision as avg_sentiment,
-    bool_and(hourly.is_complete) as is_complete
+    bool_and(hourly.is_complete) as is_complete,
+    bool_and(hourly.is_covered) as is_covered
 from (
     select
         date_trunc('day', hours.hour, %(timezone)s) as bucket,
@@ -42,13 +45,14 @@ from (
         stats.tweets_with_media,
         stats.tweets_with_links,
         stats.reply_tweets,
-        coalesce(hours.hour + interval '1 hour' <= state.as_of, false) as is_complete
+        coalesce(hours.hour + interval '1 hour' <= state.as_of, false) as is_complete,
+        coalesce(coverage.is_covered, false) as is_covered
     from generate_series(%(first_hour)s::timestamptz, %(last_hour)s::timestamptz, interval '1 hour') as hours (hour)
     left join ops.mart_state as state on state.model = 'twitter_zone_stats_hourly'
     left join marts.twitter_zone_stats_hourly as stats on stats.zone_id = %(zone_id)s and hours.hour = stats.hour
-    left join core.zones as zones on zones.id = %(zone_id)s
+    left join ops.zone_hour_coverage as coverage on coverage.zone_id = %(zone_id)s and hours.hour = coverage.hour
     cross join lateral (
-        select coalesce(hours.hour <= state.as_of and hours.hour + interval '1 hour' > zones.created_at, false) as yes
+        select coalesce(coverage.is_covered and hours.hour <= state.as_of, false) as yes
     ) as is_known
 ) as hourly
 group by hourly.bucket
@@ -142,6 +146,32 @@ order by
         else profiles.followers_count
     end desc nulls last,
     sums.profile_id
+limit %(limit)s;
+
+-- The same lists over a window that a mart keeps.
+-- name: top_users_of_kept_window
+select
+    top.profile_id,
+    profiles.username,
+    profiles.name,
+    profiles.profile_picture_url,
+    profiles.is_verified,
+    profiles.is_blue_verified,
+    profiles.followers_count,
+    top.tweet_count,
+    top.total_engagement,
+    top.avg_engagement::double precision as avg_engagement,
+    top.last_tweet_at
+from marts.twitter_top_profiles_by_zone_window as top
+inner join core.twitter_profiles as profiles on top.profile_id = profiles.twitter_user_id
+where top.zone_id = %(zone_id)s and top.time_window = %(time_window)s and profiles.suppressed_at is null
+order by
+    case %(order_by)s::text
+        when 'engagement' then top.total_engagement
+        when 'tweet_count' then top.tweet_count
+        else profiles.followers_count
+    end desc nulls last,
+    top.profile_id
 limit %(limit)s;
 
 -- name: zone_summary

@@ -15,33 +15,21 @@ select
     history.delta_views,
     history.engagement_velocity::double precision as engagement_velocity
 from core.twitter_engagement_history_with_deltas as history
-where history.tweet_id = %(tweet_id)s
+where
+    history.tweet_id = %(tweet_id)s
+    and exists (
+        select from core.twitter_tweets as tweets
+        where tweets.tweet_id = %(tweet_id)s and tweets.suppressed_at is null
+    )
 order by history.snapshot_at;
 
--- The change per hour between the last two observations, among the most engaged tweets of a span.
--- name: viral
-with candidates as materialized (
-    select
-        links.tweet_id,
-        metrics.total_engagement
-    from core.twitter_tweet_zones as links
-    inner join core.twitter_tweet_metrics as metrics on links.tweet_id = metrics.tweet_id
-    where
-        links.zone_id = %(zone_id)s
-        and links.tweet_id >= %(first)s
-        and links.tweet_id < %(end)s
-        and metrics.tweet_id >= %(first)s
-        and metrics.tweet_id < %(end)s
-        and metrics.total_engagement is not null
-    order by metrics.total_engagement desc, links.tweet_id desc
-    limit %(candidate_limit)s
-)
-
+-- The change per hour between the last two observations of each of some tweets, the fastest first.
+-- name: fastest
 select
     candidates.tweet_id,
     latest.engagement_velocity,
     latest.snapshot_at
-from candidates
+from unnest(%(ids)s::bigint[]) as candidates (tweet_id)
 cross join lateral (
     select
         observed.snapshot_at,

@@ -1,16 +1,8 @@
 -- Hashtags that stand beside a given one, counted over its newest uses.
 -- name: co_occurring
 with uses as materialized (
-    select entities.tweet_id
-    from core.twitter_entities as entities
-    where
-        entities.entity_type = 'hashtag'
-        and entities.entity_type <> 'url'
-        and entities.entity_normalized = %(hashtag)s
-        and entities.tweet_id >= %(first)s
-        and entities.tweet_id < %(end)s
-    order by entities.tweet_id desc
-    limit %(sample_limit)s
+    select ids.tweet_id
+    from core.newest_of('hashtag', %(hashtag)s, %(first)s, %(end)s, %(sample_limit)s) as ids (tweet_id)
 ),
 
 in_zone as materialized (
@@ -19,7 +11,7 @@ in_zone as materialized (
     cross join lateral (
         select links.zone_id
         from core.twitter_tweet_zones as links
-        where links.tweet_id = uses.tweet_id and links.zone_id = %(zone_id)s
+        where links.tweet_id = uses.tweet_id and links.zone_id = %(zone_id)s and links.suppressed_at is null
         offset 0
     ) as linked
 ),
@@ -52,11 +44,8 @@ limit %(limit)s;
 -- What the newest tweets of a zone mention or link to, by number of tweets.
 -- name: top_of_type
 with newest as materialized (
-    select links.tweet_id
-    from core.twitter_tweet_zones as links
-    where links.zone_id = %(zone_id)s and links.tweet_id >= %(first)s and links.tweet_id < %(end)s
-    order by links.tweet_id desc
-    limit %(sample_limit)s
+    select ids.tweet_id
+    from core.newest_in_zone(%(zone_id)s, %(first)s, %(end)s, %(sample_limit)s) as ids (tweet_id)
 )
 
 select

@@ -23,12 +23,12 @@ select
     profiles.last_seen_at,
     profiles.last_updated_at
 from core.twitter_profiles as profiles
-where profiles.twitter_user_id = any(%(ids)s::bigint[]);
+where profiles.twitter_user_id = any(%(ids)s::bigint[]) and profiles.suppressed_at is null;
 
 -- name: id_of_username
 select profiles.twitter_user_id
 from core.twitter_profiles as profiles
-where lower(profiles.username) = lower(%(username)s)
+where lower(profiles.username) = lower(%(username)s) and profiles.suppressed_at is null
 order by profiles.last_seen_at desc, profiles.twitter_user_id
 limit 1;
 
@@ -40,7 +40,7 @@ with by_name as (
         case when lower(profiles.username) = lower(%(text)s) then 0 else 1 end as place,
         profiles.followers_count
     from core.twitter_profiles as profiles
-    where lower(profiles.username) like %(prefix)s
+    where lower(profiles.username) like %(prefix)s and profiles.suppressed_at is null
     order by place, profiles.followers_count desc nulls last, profiles.twitter_user_id
     limit %(limit)s
 ),
@@ -57,6 +57,7 @@ by_words as (
             coalesce(profiles.name, '') || ' ' || coalesce(profiles.username, '') || ' '
             || coalesce(profiles.description, '')
         ) @@ websearch_to_tsquery('simple', %(text)s)
+        and profiles.suppressed_at is null
     order by profiles.followers_count desc nulls last, profiles.twitter_user_id
     limit %(limit)s
 ),
@@ -82,7 +83,7 @@ limit %(limit)s;
 -- name: monitored
 select profiles.twitter_user_id
 from core.twitter_profiles as profiles
-where profiles.is_monitored and profiles.twitter_user_id > %(after)s
+where profiles.is_monitored and profiles.suppressed_at is null and profiles.twitter_user_id > %(after)s
 order by profiles.twitter_user_id
 limit %(limit)s;
 
@@ -103,6 +104,10 @@ select
 from core.twitter_profile_snapshots as snapshots
 where
     snapshots.profile_id = %(profile_id)s
+    and exists (
+        select from core.twitter_profiles as profiles
+        where profiles.twitter_user_id = %(profile_id)s and profiles.suppressed_at is null
+    )
     and snapshots.snapshot_at >= %(since)s
 window by_time as (order by snapshots.snapshot_at)
 order by snapshots.snapshot_at;
@@ -121,11 +126,7 @@ from (
         tweets.author_profile_id = %(profile_id)s
         and tweets.tweet_id >= %(first)s
         and tweets.retweeted_tweet_id is null
+        and tweets.suppressed_at is null
     order by tweets.tweet_id desc
     limit %(limit)s
 ) as recent;
-
--- name: set_monitored
-update core.twitter_profiles as profiles
-set is_monitored = %(is_monitored)s
-where profiles.twitter_user_id = %(profile_id)s and profiles.is_monitored is distinct from %(is_monitored)s;

@@ -22,11 +22,8 @@ select
 -- The patterns are cheap and let hardly any text through that does not match; the vector of a text is not.
 -- name: walk
 with scanned as materialized (
-    select links.tweet_id
-    from core.twitter_tweet_zones as links
-    where links.zone_id = %(zone_id)s and links.tweet_id >= %(first)s and links.tweet_id < %(end)s
-    order by links.tweet_id desc
-    limit %(scan_limit)s
+    select ids.tweet_id
+    from core.newest_in_zone(%(zone_id)s, %(first)s, %(end)s, %(scan_limit)s) as ids (tweet_id)
 ),
 
 passing as materialized (
@@ -37,7 +34,7 @@ passing as materialized (
     cross join lateral (
         select tweets.text
         from core.twitter_tweets as tweets
-        where tweets.tweet_id = scanned.tweet_id
+        where tweets.tweet_id = scanned.tweet_id and tweets.suppressed_at is null
         offset 0
     ) as found
     where lower(found.text) like all(%(patterns)s::text[])
@@ -64,6 +61,7 @@ with candidates as materialized (
     from core.twitter_tweets as tweets
     where
         core.search_vector(tweets.text) @@ %(index_query)s::tsquery
+        and tweets.suppressed_at is null
         and tweets.tweet_id >= %(first)s
         and tweets.tweet_id < %(end)s
 )
@@ -76,7 +74,7 @@ select
         cross join lateral (
             select links.tweet_id
             from core.twitter_tweet_zones as links
-            where links.tweet_id = newest.tweet_id and links.zone_id = %(zone_id)s
+            where links.tweet_id = newest.tweet_id and links.zone_id = %(zone_id)s and links.suppressed_at is null
             offset 0
         ) as in_zone
         where
@@ -89,7 +87,7 @@ select
 -- name: rank
 select tweets.tweet_id
 from core.twitter_tweets as tweets
-where tweets.tweet_id = any(%(ids)s::bigint[])
+where tweets.tweet_id = any(%(ids)s::bigint[]) and tweets.suppressed_at is null
 order by
     ts_rank_cd(core.search_vector(tweets.text), %(query)s::tsquery, 1) desc,
     tweets.tweet_id desc

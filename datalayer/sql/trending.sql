@@ -94,6 +94,47 @@ cross join lateral (
 ) as baseline
 order by candidates.tweet_count desc, candidates.hashtag;
 
+-- What rises: by how far it stands above its own baseline.
+-- name: entities_by_score
+select
+    trending.entity_value,
+    trending.tweet_count,
+    trending.unique_authors,
+    trending.loudest_author_share::double precision as loudest_author_share,
+    trending.expected_tweet_count::double precision as expected_tweet_count,
+    trending.lift::double precision as lift,
+    trending.score::double precision as score,
+    trending.started_at,
+    trending.peaked_at,
+    trending.is_new
+from marts.twitter_trending_entities as trending
+where
+    trending.zone_id = %(zone_id)s
+    and trending.entity_type = %(entity_type)s
+    and trending.time_window = %(time_window)s
+order by trending.score desc, trending.entity_value
+limit %(limit)s;
+
+-- name: entities_by_tweet_count
+select
+    trending.entity_value,
+    trending.tweet_count,
+    trending.unique_authors,
+    trending.loudest_author_share::double precision as loudest_author_share,
+    trending.expected_tweet_count::double precision as expected_tweet_count,
+    trending.lift::double precision as lift,
+    trending.score::double precision as score,
+    trending.started_at,
+    trending.peaked_at,
+    trending.is_new
+from marts.twitter_trending_entities as trending
+where
+    trending.zone_id = %(zone_id)s
+    and trending.entity_type = %(entity_type)s
+    and trending.time_window = %(time_window)s
+order by trending.tweet_count desc, trending.entity_value
+limit %(limit)s;
+
 -- The use of one tag by hour, for a small chart; hours without it are 0.
 -- name: hashtag_hourly
 select

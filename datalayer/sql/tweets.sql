@@ -1,8 +1,9 @@
--- Lists of tweets are read in two steps: ids first, from one narrow index, then the rows of one page.
+-- Lists of tweets are read in two steps: ids first, from one narrow index, then the rows of one page. The functions
+-- core.newest_… return ids in descending order, whatever plan the planner would prefer.
 -- The statements that filter read a bounded number of ids (scan_limit) and say how far they came; "offset 0" keeps
 -- them looking up one id after the other, whatever the planner thinks of a table that was filled a moment ago.
 
--- The rows of a page, whatever list it is of.
+-- The rows of a page, whatever list it is of. An array does not say which partitions it lies in; its bounds do.
 -- name: by_ids
 select
     tweets.tweet_id,
@@ -50,22 +51,20 @@ left join lateral (
     from core.twitter_entities as entities
     where entities.tweet_id = tweets.tweet_id
 ) as found on true
-where tweets.tweet_id = any(%(ids)s::bigint[]);
+where
+    tweets.tweet_id = any(%(ids)s::bigint[])
+    and tweets.tweet_id >= %(lowest)s
+    and tweets.tweet_id <= %(highest)s
+    and tweets.suppressed_at is null;
 
 -- name: feed_ids
-select links.tweet_id
-from core.twitter_tweet_zones as links
-where links.zone_id = %(zone_id)s and links.tweet_id >= %(first)s and links.tweet_id < %(end)s
-order by links.tweet_id desc
-limit %(limit)s;
+select ids.tweet_id
+from core.newest_in_zone(%(zone_id)s, %(first)s, %(end)s, %(limit)s) as ids (tweet_id);
 
 -- name: filtered_feed_ids
 with scanned as materialized (
-    select links.tweet_id
-    from core.twitter_tweet_zones as links
-    where links.zone_id = %(zone_id)s and links.tweet_id >= %(first)s and links.tweet_id < %(end)s
-    order by links.tweet_id desc
-    limit %(scan_limit)s
+    select ids.tweet_id
+    from core.newest_in_zone(%(zone_id)s, %(first)s, %(end)s, %(scan_limit)s) as ids (tweet_id)
 )
 
 select
@@ -79,7 +78,7 @@ select
                 tweets.is_reply,
                 tweets.lang
             from core.twitter_tweets as tweets
-            where tweets.tweet_id = scanned.tweet_id
+            where tweets.tweet_id = scanned.tweet_id and tweets.suppressed_at is null
             offset 0
         ) as tweets
         left join lateral (
@@ -102,12 +101,8 @@ select
 
 -- name: filtered_author_ids
 with scanned as materialized (
-    select tweets.tweet_id
-    from core.twitter_tweets as tweets
-    where
-        tweets.author_profile_id = %(author_id)s and tweets.tweet_id >= %(first)s and tweets.tweet_id < %(end)s
-    order by tweets.tweet_id desc
-    limit %(scan_limit)s
+    select ids.tweet_id
+    from core.newest_of('author', %(author_id)s::bigint::text, %(first)s, %(end)s, %(scan_limit)s) as ids (tweet_id)
 )
 
 select
@@ -121,13 +116,13 @@ select
                 tweets.is_reply,
                 tweets.lang
             from core.twitter_tweets as tweets
-            where tweets.tweet_id = scanned.tweet_id
+            where tweets.tweet_id = scanned.tweet_id and tweets.suppressed_at is null
             offset 0
         ) as tweets
         cross join lateral (
             select links.zone_id
             from core.twitter_tweet_zones as links
-            where links.tweet_id = scanned.tweet_id and links.zone_id = %(zone_id)s
+            where links.tweet_id = scanned.tweet_id and links.zone_id = %(zone_id)s and links.suppressed_at is null
             offset 0
         ) as in_zone
         left join lateral (
@@ -149,116 +144,64 @@ select
     (select min(scanned.tweet_id) from scanned) as last_id;
 
 -- name: profile_ids
-select tweets.tweet_id
-from core.twitter_tweets as tweets
-where tweets.author_profile_id = %(author_id)s and tweets.tweet_id >= %(first)s and tweets.tweet_id < %(end)s
-order by tweets.tweet_id desc
-limit %(limit)s;
+select ids.tweet_id
+from core.newest_of('author', %(author_id)s::bigint::text, %(first)s, %(end)s, %(limit)s) as ids (tweet_id);
 
--- A tag that occurs twice in a tweet comes twice, side by side: whoever reads the ids drops the second.
--- name: entity_ids
-with scanned as materialized (
-    select entities.tweet_id
-    from core.twitter_entities as entities
-    where
-        entities.entity_type = %(entity_type)s
-        and entities.entity_type <> 'url'
-        and entities.entity_normalized = %(normalized)s
-        and entities.tweet_id >= %(first)s
-        and entities.tweet_id < %(end)s
-    order by entities.tweet_id desc
-    limit %(scan_limit)s
-)
-
-select
-    array(
-        select scanned.tweet_id
-        from scanned
-        cross join lateral (
-            select links.zone_id
-            from core.twitter_tweet_zones as links
-            where links.tweet_id = scanned.tweet_id and links.zone_id = %(zone_id)s
-            offset 0
-        ) as in_zone
-        order by scanned.tweet_id desc
-        limit %(limit)s
-    ) as ids,
-    (select count(*) from scanned) as scanned_count,
-    (select min(scanned.tweet_id) from scanned) as last_id;
-
--- name: host_ids
-with scanned as materialized (
-    select entities.tweet_id
-    from core.twitter_entities as entities
-    where
-        entities.entity_type = 'url'
-        and entities.url_host = %(normalized)s
-        and entities.tweet_id >= %(first)s
-        and entities.tweet_id < %(end)s
-    order by entities.tweet_id desc
-    limit %(scan_limit)s
-)
-
-select
-    array(
-        select scanned.tweet_id
-        from scanned
-        cross join lateral (
-            select links.zone_id
-            from core.twitter_tweet_zones as links
-            where links.tweet_id = scanned.tweet_id and links.zone_id = %(zone_id)s
-            offset 0
-        ) as in_zone
-        order by scanned.tweet_id desc
-        limit %(limit)s
-    ) as ids,
-    (select count(*) from scanned) as scanned_count,
-    (select min(scanned.tweet_id) from scanned) as last_id;
-
--- The same lists, read along the zone's tweets instead: cheaper where the tag is common and the zone is small.
--- name: zone_entity_ids
-with scanned as materialized (
-    select links.tweet_id
-    from core.twitter_tweet_zones as links
-    where links.zone_id = %(zone_id)s and links.tweet_id >= %(first)s and links.tweet_id < %(end)s
-    order by links.tweet_id desc
-    limit %(scan_limit)s
-)
-
-select
-    array(
-        select scanned.tweet_id
-        from scanned
-        cross join lateral (
-            select entities.tweet_id
-            from core.twitter_entities as entities
-            where
-                entities.tweet_id = scanned.tweet_id
-                and entities.entity_type = %(entity_type)s
-                and (
-                    entities.entity_normalized = %(normalized)s
-                    or (entities.entity_type = 'url' and entities.url_host = %(normalized)s)
-                )
-            limit 1
-        ) as found
-        order by scanned.tweet_id desc
-        limit %(limit)s
-    ) as ids,
-    (select count(*) from scanned) as scanned_count,
-    (select min(scanned.tweet_id) from scanned) as last_id;
-
+-- The best of a span of whole hours are among the best of its whole days and of the hours beside them.
+-- Some more than asked for are looked up, so that counts which came after the build still find their place.
 -- name: top_engaged_ids
-select links.tweet_id
-from core.twitter_tweet_zones as links
-inner join core.twitter_tweet_metrics as metrics on links.tweet_id = metrics.tweet_id
-where
-    links.zone_id = %(zone_id)s
-    and links.tweet_id >= %(first)s
-    and links.tweet_id < %(end)s
-    and metrics.tweet_id >= %(first)s
-    and metrics.tweet_id < %(end)s
-    and metrics.total_engagement is not null
-order by metrics.total_engagement desc, links.tweet_id desc
+with candidates as materialized (
+    select
+        listed.tweet_id,
+        listed.total_engagement
+    from (
+        select
+            daily.tweet_id,
+            daily.total_engagement
+        from marts.twitter_top_engaged_tweets as daily
+        where
+            daily.zone_id = %(zone_id)s
+            and daily.day >= %(first_day)s
+            and daily.day < %(end_day)s
+        union all
+        select
+            hourly.tweet_id,
+            hourly.total_engagement
+        from intermediate.int_zone_top_tweets_hourly as hourly
+        where
+            hourly.zone_id = %(zone_id)s
+            and hourly.hour >= %(first_hour)s
+            and hourly.hour < %(end_of_first_hours)s
+        union all
+        select
+            hourly.tweet_id,
+            hourly.total_engagement
+        from intermediate.int_zone_top_tweets_hourly as hourly
+        where
+            hourly.zone_id = %(zone_id)s
+            and hourly.hour >= %(first_of_last_hours)s
+            and hourly.hour <= %(last_hour)s
+    ) as listed
+    order by listed.total_engagement desc, listed.tweet_id desc
+    limit %(candidate_limit)s
+)
+
+select candidates.tweet_id
+from candidates
+cross join lateral (
+    select metrics.total_engagement
+    from core.twitter_tweet_metrics as metrics
+    where metrics.tweet_id = candidates.tweet_id
+    offset 0
+) as latest
+cross join lateral (
+    select tweets.tweet_id
+    from core.twitter_tweets as tweets
+    where tweets.tweet_id = candidates.tweet_id and tweets.suppressed_at is null
+    offset 0
+) as shown
+where latest.total_engagement is not null
+order by latest.total_engagement desc, candidates.tweet_id desc
 limit %(limit)s;
 
 -- name: conversation_ids
@@ -266,6 +209,7 @@ select tweets.tweet_id
 from core.twitter_tweets as tweets
 where
     tweets.conversation_id = %(conversation_id)s
+    and tweets.suppressed_at is null
     and tweets.conversation_id <> tweets.tweet_id
     and tweets.tweet_id >= %(first)s
 order by tweets.tweet_id
@@ -274,7 +218,7 @@ limit %(limit)s;
 -- name: conversation_of
 select coalesce(tweets.conversation_id, tweets.tweet_id) as conversation_id
 from core.twitter_tweets as tweets
-where tweets.tweet_id = %(tweet_id)s;
+where tweets.tweet_id = %(tweet_id)s and tweets.suppressed_at is null;
 
 -- name: delivery_of
 select
@@ -285,7 +229,7 @@ select
     deliveries.received_at
 from core.twitter_tweets as tweets
 left join raw.deliveries as deliveries on tweets.delivery_id = deliveries.delivery_id
-where tweets.tweet_id = %(tweet_id)s;
+where tweets.tweet_id = %(tweet_id)s and tweets.suppressed_at is null;
 
 -- name: dictionaries
 select
@@ -295,13 +239,17 @@ from raw.compression_dictionaries as dictionaries
 where dictionaries.dictionary_id = %(dictionary_id)s;
 
 -- name: newest_id
-select max(links.tweet_id) as tweet_id
-from core.twitter_tweet_zones as links
-where links.zone_id = %(zone_id)s and links.tweet_id >= %(first)s and links.tweet_id < %(end)s;
+select max(ids.tweet_id) as tweet_id
+from core.newest_in_zone(%(zone_id)s, %(first)s, %(end)s, 1) as ids (tweet_id);
 
 -- name: zone_names_of
-select zones.name
+select
+    links.tweet_id,
+    zones.name
 from core.twitter_tweet_zones as links
 inner join core.zones as zones on links.zone_id = zones.id
-where links.tweet_id = %(tweet_id)s
-order by zones.name;
+where
+    links.tweet_id = any(%(ids)s::bigint[])
+    and links.tweet_id >= %(lowest)s
+    and links.tweet_id <= %(highest)s
+    and links.suppressed_at is null;

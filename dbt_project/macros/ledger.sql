@@ -21,14 +21,26 @@
         materialized: incremental, incremental_strategy: ledger, unique_key, pre_hook and post_hook as above;
         meta.ledger:
             bucket:         the columns of the claim key; a subset of the unique key
+            marked_by:      the columns of the queue, where a mark is not a bucket itself but tells which buckets it
+                            touches: <model>__buckets_of(marks) says which
             newest_first:   the column of the queue that tells which buckets come first when a build may not claim all
             dependants:     for each model fed by this one, its bucket's columns: name there -> column here
             not_compared:   columns that say when a row was made, not what it holds
             indexes:        name -> what follows "create index name on table"
+            maintains:      for each partial above this model that triggers keep (migration 0008): its name -> function
+            moment_of:      the partial whose as_of the model takes, so that both speak of the same window
             fillfactor:     free space for updates in place
+            sealed_by:      for models that read core: the column that tells whether retention has taken a bucket's tweets
 
     and by macros named after it in ledger_buckets.sql. Every bucket is marked again when the table is new, when the
     model's SQL changed since the rows were made, and by --full-refresh, which never drops or swaps the table (T13).
+
+    A *partial* is a model whose rows are sums over a finer model, without bound in time or over a window. Summing a loud
+    author's years anew for every tweet would cost as much as the history is long, so triggers on the finer table
+    (maintains) add each difference, new - old, in the transaction that changes it. In every snapshot a partial equals the
+    query that is its model. The marks of a partial say what is to be summed anew, by that query: everything at first, and
+    what a verification found wrong. Its trigger function takes the partial's advisory lock before it writes, does
+    nothing before the partial's first build, and marks what depends on the rows it changed (docs/adr/0010).
 -#}
 
 {% macro ledger_queue(name) -%}
@@ -48,7 +60,7 @@
 {#- Marks of one bucket lie side by side in this order, so that a bound seldom splits them. -#}
 {% macro ledger_newest_first(ledger) -%}
     newest.{{ ledger.newest_first }} desc
-    {%- for column in ledger.bucket if column != ledger.newest_first %}, newest.{{ column }}{% endfor -%}
+    {%- for column in ledger.marked_by | default(ledger.bucket) if column != ledger.newest_first %}, newest.{{ column }}{% endfor -%}
 {%- endmacro %}
 
 {% macro ledger_equal(columns, left, right) -%}
@@ -81,13 +93,7 @@
     ) -%}
     {%- set existing = adapter.get_relation(node.database, node.schema, node.alias) -%}
     {%- set wanted = ledger.get('indexes', {}) -%}
-    {%- set present = [] -%}
-    {%- if existing is not none and wanted -%}
-        {%- set present = run_query(
-            "select indexname::text from pg_indexes where schemaname = '" ~ node.schema
-            ~ "' and tablename = '" ~ node.alias ~ "'"
-        ).columns[0].values() | list -%}
-    {%- endif -%}
+    {%- set maintains = ledger.get('maintains', {}) -%}
     {%- if existing is none %}
 begin;
 select pg_advisory_xact_lock(hashtextextended('ledger.create', 0));
@@ -100,17 +106,43 @@ begin
                 + adapter.render_raw_model_constraints(raw_constraints=node.constraints)
             ) | join(',\n            ') }}
         ) with (fillfactor = {{ ledger.get('fillfactor', 100) }});
-        delete from ops.mart_state where model = '{{ node.name }}';
+        delete from ops.mart_state
+        where model in ('{{ ([node.name] + maintains.keys() | list) | join("', '") }}');
     end if;
 end
 $create$;
 commit;
         {%- do adapter.cache_added(relation) -%}
     {%- endif -%}
-    {%- for name, definition in wanted.items() if name not in present %}
-create index if not exists {{ name }} on {{ relation }} {{ definition }};
-commit;
+    {{ ledger_reconcile_indexes(node, relation, wanted) }}
+    {%- if existing is not none -%}
+        {{ ledger_drop_outdated_not_nulls(node, relation) }}
+    {%- endif -%}
+    {%- set triggers = [] -%}
+    {%- if existing is not none and maintains -%}
+        {%- set triggers = run_query(
+            "select tgname::text from pg_trigger where tgrelid = to_regclass('" ~ node.schema ~ "." ~ node.alias ~ "')"
+        ).columns[0].values() | list -%}
+    {%- endif -%}
+    {%- for partial, function in maintains.items() if partial ~ '_delete' not in triggers -%}
+        {{ ledger_create_triggers(relation, partial, function) }}
     {%- endfor -%}
+{% endmacro %}
+
+
+{#- Every change of the finer table is carried over to the partial, whoever makes it. -#}
+{% macro ledger_create_triggers(relation, partial, function) %}
+begin;
+select pg_advisory_xact_lock(hashtextextended('ledger.create', 0));
+    {%- for event, rows in {
+        'insert': 'new table as new_rows',
+        'update': 'old table as old_rows new table as new_rows',
+        'delete': 'old table as old_rows',
+    }.items() %}
+create or replace trigger {{ partial }}_{{ event }} after {{ event }} on {{ relation }}
+    referencing {{ rows }} for each statement execute function {{ function }}();
+    {%- endfor %}
+commit;
 {% endmacro %}
 
 
@@ -120,6 +152,7 @@ commit;
     {%- set name = model.name -%}
     {%- set ledger = model.config.meta.ledger -%}
     {%- set bucket = ledger_columns(ledger.bucket) -%}
+    {%- set marked_by = ledger.marked_by | default(ledger.bucket) -%}
     {%- set definition_hash = ledger_definition_hash(model.compiled_code) -%}
     {%- set further_marks = context.get(name ~ '__further_marks') -%}
 select pg_advisory_xact_lock(hashtextextended('ledger.{{ name }}', 0));
@@ -127,14 +160,21 @@ select pg_advisory_xact_lock(hashtextextended('ledger.{{ name }}', 0));
 insert into ops.mart_state as state (model, as_of, built_at, claimed_bucket_count)
 select
     '{{ name }}',
+    {%- if ledger.moment_of is defined %}
+    coalesce(
+        (select partial.as_of from ops.mart_state as partial where partial.model = '{{ ledger.moment_of }}'),
+        present.as_of
+    ),
+    {%- else %}
     present.as_of,
+    {%- endif %}
     clock_timestamp(),
     0
 from ops.as_of as present
 on conflict (model) do update set as_of = excluded.as_of, previous_as_of = state.as_of;
 
-insert into {{ ledger_queue(name) }} ({{ bucket }})
-select {{ ledger_columns(ledger.bucket, 'buckets') }}
+insert into {{ ledger_queue(name) }} ({{ ledger_columns(marked_by) }})
+select {{ ledger_columns(marked_by, 'buckets') }}
 from ({{ context[name ~ '__all_buckets'](this) }}) as buckets
     {%- if not flags.FULL_REFRESH %}
 where not exists (
@@ -167,12 +207,23 @@ with taken as (
             order by {{ ledger_newest_first(ledger) }}
             limit {{ var('ledger_marks_per_build') }}
         ))
-    returning {{ ledger_columns(ledger.bucket, 'marks') }}
+    returning {{ ledger_columns(marked_by, 'marks') }}
 )
 
 insert into {{ ledger_claims(name) }} ({{ bucket }})
+    {%- if ledger.marked_by is defined %}
+select distinct {{ ledger_columns(ledger.bucket, 'touched') }}
+from ({{ context[name ~ '__buckets_of']('taken', this) }}) as touched;
+    {%- else %}
 select distinct {{ ledger_columns(ledger.bucket, 'taken') }}
 from taken;
+    {%- endif %}
+
+    {%- if ledger.sealed_by is defined %}
+
+-- Buckets whose tweets have left stay as they are: counted anew, they would be empty (T31).
+delete from {{ ledger_claims(name) }} as claims where ops.is_sealed{{ '_day' if ledger.sealed_by == 'day' }}(claims.{{ ledger.sealed_by }});
+    {%- endif %}
 
 -- A handful of claims is looked up by index, a backlog is joined at once: the planner must know which it is.
 analyze {{ ledger_claims(name) }};
@@ -214,14 +265,40 @@ inner join {{ this }} as built on {{ ledger_equal(ledger.bucket, 'claims', 'buil
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | list -%}
     {%- set others = columns | reject('in', key) | list -%}
     {%- set compared = others | reject('in', ledger.get('not_compared', [])) | list -%}
+-- Rows are looked up by index, one at a time, and then addressed by their place: a join would read the whole table.
 delete from {{ target }} as present
-using {{ ledger_claims(model.name) }} as claims
-where
-    {{ ledger_equal(ledger.bucket, 'present', 'claims') }}
-    and not exists (select 1 from {{ built }} as built where {{ ledger_equal(key, 'built', 'present') }});
+using (
+    select found.stored_ctid
+    from {{ ledger_claims(model.name) }} as claims
+    cross join lateral (
+        select stored.ctid as stored_ctid, {{ ledger_columns(key, 'stored') }}
+        from {{ target }} as stored
+        where {{ ledger_equal(ledger.bucket, 'stored', 'claims') }}
+        offset 0
+    ) as found
+    where not exists (select 1 from {{ built }} as built where {{ ledger_equal(key, 'built', 'found') }})
+) as gone
+where present.ctid = gone.stored_ctid;
+
+-- The claimed buckets are read once and joined with what was built: a search for each row would go through an index that
+-- holds fewer columns than the key, and with it through the hour's uses of a loud tag again and again.
+with stored_rows as materialized (
+    select found.*
+    from {{ ledger_claims(model.name) }} as claims
+    cross join lateral (
+        select stored.ctid as stored_ctid, {{ ledger_columns(key, 'stored') }}
+        from {{ target }} as stored
+        where {{ ledger_equal(ledger.bucket, 'stored', 'claims') }}
+        offset 0
+    ) as found
+)
 
 merge into {{ target }} as present
-using {{ built }} as built on {{ ledger_equal(key, 'present', 'built') }}
+using (
+    select built.*, stored_rows.stored_ctid
+    from {{ built }} as built
+    left join stored_rows on {{ ledger_equal(key, 'stored_rows', 'built') }}
+) as built on present.ctid = built.stored_ctid
 when matched
     and ({{ ledger_columns(compared, 'present') }}) is distinct from ({{ ledger_columns(compared, 'built') }})
     then update set
@@ -236,6 +313,22 @@ when not matched
     {%- if execute -%}
 {{ ledger_mark_dependants_by_claims() }}
 {{ ledger_mark_dependants_by_rows() }}
+    {%- if context.get(model.name ~ '__further_release') %}
+{{ context[model.name ~ '__further_release']() }}
+    {%- endif %}
+-- The models that read a new table next must know how large it is; later on autovacuum tells.
+do $analyze$
+begin
+    if (
+        select tables.reltuples < 0
+        from pg_class as tables
+        where tables.oid = '{{ this.schema }}.{{ this.identifier }}'::regclass
+    ) then
+        analyze {{ this }};
+    end if;
+end
+$analyze$;
+
 update ops.mart_state
 set built_at = clock_timestamp(), claimed_bucket_count = (select count(*) from {{ ledger_claims(model.name) }})
 where model = '{{ model.name }}';

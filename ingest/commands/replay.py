@@ -18,6 +18,7 @@ from database.settings import DatabaseSettings
 from ingest import settings, zones
 from ingest.errors import ConfigurationError
 from ingest.replay.command import ReplayDefaults, replay_command
+from ingest.sources.signatures import secret_bytes
 from ingest.standin.key import demonstration_key
 
 
@@ -26,12 +27,13 @@ def _defaults() -> ReplayDefaults:
         chosen = settings.load()
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
-    keys = chosen.webhook_keys()
+    keys, signing_secrets = chosen.webhook_keys(), chosen.signing_secrets()
     database = DatabaseSettings()
     connect = _pipeline(database)
     return ReplayDefaults(
         url=f"http://{chosen.ingest_host}:{chosen.ingest_port}",
         key=keys[0] if keys else demonstration_key(database.state_dir),
+        signing_secret=secret_bytes(signing_secrets[0]) if signing_secrets else None,
         state_dir=database.state_dir,
         connect=connect,
         add_zone=partial(_add_zone, connect) if connect else None,

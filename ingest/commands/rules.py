@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 
 import click
 
+from database import edits
 from ingest import rules as actions
 from ingest.commands.session import show, transaction
 
@@ -41,7 +42,7 @@ def rules() -> None:
 @click.option("--query", required=True, help="What to look for, in the provider's search language.")
 @click.option("--interval", type=_Seconds(), default="60", show_default=True, help="Seconds between two looks.")
 @click.option(
-    "--source", type=click.Choice(sorted(actions.MAX_QUERY_CHARACTERS)), default="twitterapi_io", show_default=True
+    "--source", type=click.Choice(sorted(edits.MAX_QUERY_CHARACTERS)), default="twitterapi_io", show_default=True
 )
 @click.option("--external-id", help="The provider's id, if the rule exists there already.")
 def add(zone: str, tag: str, query: str, interval: Decimal, source: str, external_id: str | None) -> None:

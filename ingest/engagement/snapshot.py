@@ -300,6 +300,7 @@ class Snapshots:
             }
             self._connection.execute(_SQL["note_absences"], parameters)
         self._connection.execute(_SQL["forget_absences"], {"tweet_ids": list(found)})
+        self._connection.execute(_SQL["queue_returned"], {"tweet_ids": list(found)})
 
     def _settle(
         self, report: Report, candidates: Sequence[Candidate], answered: dict[int, bool], left_out: set[int]

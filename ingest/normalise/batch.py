@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from ingest.normalise.records import ComplianceEvent, Counters, Item, Profile, Rejection, Tweet, content_hash
+from ingest.normalise.records import UNKNOWN, ComplianceEvent, Counters, Item, Profile, Rejection, Tweet, content_hash
 
 Moment = tuple[int, int]
 """An observation's time and the hash of what it showed: the newest wins, the hash decides within one millisecond."""
@@ -23,6 +23,10 @@ Moment = tuple[int, int]
 
 Position = tuple[int, int]
 """Where an item stands: the id of its delivery, and its index in it."""
+
+
+EventKey = tuple[int | None, int | None, str, int]
+"""The tweet that an event is about, or the account where it is about no tweet; its type and its time."""
 
 
 @dataclass(slots=True)
@@ -52,7 +56,7 @@ class Link:
     author_profile_id: int
     created_ms: int
     first_matched_ms: int
-    rule_ids: set[UUID]
+    rule_ids: Sequence[UUID]
     items: list[Position]
 
 
@@ -84,10 +88,11 @@ class Batch:
     profiles: dict[int, NewestProfile] = field(default_factory=dict)
     observations: dict[tuple[int, int], Counters] = field(default_factory=dict)
     links: dict[tuple[int, UUID], Link] = field(default_factory=dict)
-    events: dict[tuple[int, str, int], tuple[ComplianceEvent, int, int]] = field(default_factory=dict)
+    events: dict[EventKey, tuple[ComplianceEvent, int, int]] = field(default_factory=dict)
+    versions: dict[int, int] = field(default_factory=dict)
     letters: dict[tuple[int, int, str], Letter] = field(default_factory=dict)
     tallies: dict[int, Tally] = field(default_factory=dict)
-    raw_items: dict[int, bytes] = field(default_factory=dict)
+    redactions: dict[int, bytes] = field(default_factory=dict)
 
     def add_item(
         self,
@@ -105,7 +110,7 @@ class Batch:
             self.reject(rejection, (delivery_id, item_index), received_ms, source)
         if item.event is not None:
             self._note(item.event, received_ms, delivery_id)
-        if any(rejection.stage != "embedded" for rejection in item.rejections):
+        if item.rejections and any(rejection.is_of_all for rejection in item.rejections):
             tally.dead_count += 1
         elif item.sightings:
             tally.tweet_items += 1
@@ -120,7 +125,9 @@ class Batch:
 
     def _note(self, event: ComplianceEvent, received_ms: int, delivery_id: int) -> None:
         """Keep one notice of several: how it came first, and the user where any of them names one."""
-        key = (event.tweet_id, event.event_type, event.event_ms)
+        account = event.user_id if event.tweet_id is None else None
+        key = (event.tweet_id, account, event.event_type, event.event_ms)
+        self._chain(event.versions)
         known = self.events.get(key)
         if known is not None:
             users = [each.user_id for each in (known[0], event) if each.user_id is not None]
@@ -139,15 +146,26 @@ class Batch:
                 known.received_ms = min(known.received_ms, received_ms)
                 if known.moment < moment:
                     known.tweet, known.moment, known.delivery_id = tweet, moment, delivery_id
-            if any(counter is not None for counter in sighting.counters):
+            if sighting.versions:
+                self._chain(sighting.versions)
+            if sighting.counters != UNKNOWN:
                 key = (tweet.tweet_id, item.observed_ms)
                 self.observations[key] = larger(self.observations.get(key), sighting.counters)
         for profile in item.profiles:
             self._see(profile, item.observed_ms)
 
+    def _chain(self, versions: Sequence[int]) -> None:
+        """Note that some ids are versions of one tweet, under the first of them."""
+        for version in versions:
+            self.versions[version] = min(versions[0], self.versions.get(version, versions[0]))
+
     def _see(self, profile: Profile, observed_ms: int) -> None:
-        moment = (observed_ms, content_hash(profile))
         known = self.profiles.get(profile.twitter_user_id)
+        if known is not None and known.profile is profile:
+            # The same bytes again, read once: their hash is known.
+            moment = (observed_ms, known.moment[1])
+        else:
+            moment = (observed_ms, content_hash(profile))
         if known is None:
             self.profiles[profile.twitter_user_id] = NewestProfile(profile, moment, observed_ms, observed_ms)
             return
@@ -162,18 +180,26 @@ class Batch:
             link = self.links.get((tweet.tweet_id, zone_id))
             if link is None:
                 self.links[tweet.tweet_id, zone_id] = Link(
-                    tweet.author_profile_id, tweet.created_ms, received_ms, set(rule_ids), [position]
+                    tweet.author_profile_id, tweet.created_ms, received_ms, rule_ids, [position]
                 )
             else:
                 link.first_matched_ms = min(link.first_matched_ms, received_ms)
-                link.rule_ids.update(rule_ids)
+                if link.rule_ids is not rule_ids:
+                    link.rule_ids = sorted({*link.rule_ids, *rule_ids})
                 link.items.append(position)
 
     def count_duplicates(self, known_links: set[tuple[int, UUID]]) -> None:
         """Tell each tally how many of its items brought no new link. ``known_links`` were there before the batch."""
-        fresh = {link.items[0] for key, link in self.links.items() if key not in known_links}
-        positions = {position for link in self.links.values() for position in link.items}
-        for delivery_id, _ in positions - fresh:
+        fresh: set[Position] = set()
+        others: set[Position] = set()
+        for key, link in self.links.items():
+            if key in known_links:
+                others.update(link.items)
+                continue
+            fresh.add(link.items[0])
+            if len(link.items) > 1:
+                others.update(link.items[1:])
+        for delivery_id, _ in others - fresh:
             self.tallies[delivery_id].duplicate_count += 1
 
 

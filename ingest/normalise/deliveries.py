@@ -6,16 +6,24 @@ Does not belong here: claiming and writing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import msgspec
+
 from database.codec import UnreadableFrameError
+from ingest.compliance.redact import ERASED_ITEM, BlockList
 from ingest.normalise.batch import Batch, Tally
-from ingest.normalise.dialects.protocol import Dialect, Envelope
+from ingest.normalise.dialects.heartbeat import Heartbeat
+from ingest.normalise.dialects.protocol import Dialect, Envelope, RuleName
 from ingest.normalise.dialects.twitterapi_io import TwitterApiIo
 from ingest.normalise.dialects.v1_1 import V1
+from ingest.normalise.dialects.x_api_v2 import XApiV2
 from ingest.normalise.records import Item, Rejection
+
+MOST_RULES_TOLD = 5
+"""Unknown rules that a dead letter names; X allows thousands of rules, and a tweet may match all of them."""
 
 Zones = dict[UUID, list[UUID]]
 """The zones that collect a delivery, each with the rules it came through."""
@@ -51,6 +59,9 @@ class Routing:
 
     zone_ids: Mapping[str, UUID]
     rules: Iterable[Rule]
+    sealed: Sequence[tuple[int, int]] = ()
+    """Ranges of tweet ids, ``lower <= id < upper``, whose months have left: nothing is written there (T32)."""
+
     _by_external_id: dict[tuple[str, str], list[Rule]] = field(init=False, default_factory=dict)
     _by_tag: dict[tuple[str, str], list[Rule]] = field(init=False, default_factory=dict)
 
@@ -60,28 +71,68 @@ class Routing:
             if rule.external_rule_id is not None:
                 self._by_external_id.setdefault((rule.source, rule.external_rule_id), []).append(rule)
 
-    def zones_of(self, delivery: Delivery, envelope: Envelope) -> Zones | Rejection:
-        """Return the zones of a delivery, each with the rules it came through; a rejection where none is known.
+    def zones_of(self, delivery: Delivery, envelope: Envelope) -> tuple[Zones, Rejection | None]:
+        """Return the zones of an envelope's items, each with the rules they came through, and what is wrong with them.
 
-        A tag is unique within a zone only: a delivery that names just the tag belongs to every zone that has it.
+        Without a zone the items are dead letters; where only some of their rules are unknown, they are read for the
+        zones of the others. A tag is unique within a zone only: a name without an id belongs to every zone that has
+        the tag.
         """
         if delivery.zone is not None:
             zone_id = self.zone_ids.get(delivery.zone)
             if zone_id is None:
-                return Rejection("envelope", "unknown_zone", f"there is no zone {delivery.zone!r}: add it, then replay")
-            return {zone_id: []}
-        rules = self._by_external_id.get((delivery.source, envelope.rule_id or ""))
-        rules = rules or self._by_tag.get((delivery.source, envelope.rule_tag or ""))
-        if not rules:
-            detail = f"no rule has the id {envelope.rule_id!r} or the tag {envelope.rule_tag!r}: add it, then replay"
-            return Rejection("envelope", "unknown_rule", detail)
+                detail = f"there is no zone {delivery.zone!r}: add it, then replay"
+                return {}, Rejection("envelope", "unknown_zone", detail)
+            return {zone_id: []}, None
         zones: Zones = {}
-        for rule in rules:
-            zones.setdefault(rule.zone_id, []).append(rule.rule_id)
-        return zones
+        unknown: list[RuleName] = []
+        for name in envelope.rules or (RuleName(),):
+            rules = self._rules_named(delivery.source, name)
+            for rule in rules:
+                collected = zones.setdefault(rule.zone_id, [])
+                if rule.rule_id not in collected:
+                    collected.append(rule.rule_id)
+            if not rules:
+                unknown.append(name)
+        return zones, _unknown_rules(unknown, "routing" if zones else "envelope")
+
+    def within_retention(self, item: Item) -> Item:
+        """Return an item without the tweets whose months have left; each of them becomes a rejection."""
+        if not self.sealed:
+            return item
+        gone = {sighting.tweet.tweet_id for sighting in item.sightings if self._is_sealed(sighting.tweet.tweet_id)}
+        if not gone:
+            return item
+        was_read = not any(rejection.is_of_all for rejection in item.rejections)
+        delivered = item.sightings[0].tweet.tweet_id if was_read else None
+        rejections = (_beyond_retention(tweet_id, "item" if tweet_id == delivered else "embedded") for tweet_id in gone)
+        return msgspec.structs.replace(
+            item,
+            sightings=tuple(sighting for sighting in item.sightings if sighting.tweet.tweet_id not in gone),
+            rejections=(*item.rejections, *rejections),
+        )
+
+    def _is_sealed(self, tweet_id: int) -> bool:
+        return any(lower <= tweet_id < upper for lower, upper in self.sealed)
+
+    def _rules_named(self, source: str, name: RuleName) -> list[Rule]:
+        by_id = self._by_external_id.get((source, name.rule_id or ""))
+        return by_id or self._by_tag.get((source, name.rule_tag or ""), [])
 
 
-DIALECTS: tuple[type[Dialect], ...] = (TwitterApiIo, V1)
+def _unknown_rules(names: list[RuleName], stage: str) -> Rejection | None:
+    if not names:
+        return None
+    told = " nor ".join(f"the id {name.rule_id!r} or the tag {name.rule_tag!r}" for name in names[:MOST_RULES_TOLD])
+    return Rejection(stage, "unknown_rule", f"no rule has {told}: add it, then replay")
+
+
+def _beyond_retention(tweet_id: int, stage: str) -> Rejection:
+    detail = f"the tweet {tweet_id} is of a month that has left; restore it with `restore_partition`, then replay"
+    return Rejection(stage, "beyond_retention", detail, tweet_id)
+
+
+DIALECTS: tuple[type[Dialect], ...] = (TwitterApiIo, V1, XApiV2, Heartbeat)
 
 
 class Reader:
@@ -90,6 +141,7 @@ class Reader:
     def __init__(self, decompress: Callable[[bytes, int], bytes]) -> None:
         self._decompress = decompress
         self._dialects = {dialect.name: dialect() for dialect in DIALECTS}
+        self.erased: BlockList | None = None
 
     def read(self, deliveries: Iterable[Delivery], routing: Routing) -> Batch:
         """Return everything the deliveries say, merged."""
@@ -116,32 +168,57 @@ class Reader:
         except UnreadableFrameError as error:
             self._refuse(batch, delivery, Rejection("envelope", "unreadable_frame", str(error)))
             return
+        if self.erased:
+            redacted = self._redacted(dialect, body, delivery.received_ms, self.erased)
+            if redacted is not None:
+                body = batch.redactions[delivery.delivery_id] = redacted
         envelope = dialect.split(body)
-        if envelope.rejection is not None:
-            self._refuse(batch, delivery, envelope.rejection)
-            return
         batch.tallies[delivery.delivery_id] = Tally(envelope.item_count)
-        if not envelope.items:
-            batch.tallies[delivery.delivery_id].control_count = envelope.item_count
-            return
-        self._add_items(batch, delivery, dialect, envelope, routing.zones_of(delivery, envelope))
+        first_index = 0
+        for part in envelope.parts or (envelope,):
+            self._add_part(batch, delivery, dialect, part, routing, first_index)
+            first_index += part.item_count
 
-    def _add_items(
+    @staticmethod
+    def _redacted(dialect: Dialect, body: bytes, received_ms: int, erased: BlockList) -> bytes | None:
+        """Return a body without what was erased, ``None`` where there is nothing of it.
+
+        Reading is much cheaper than rewriting: only a body with an item that names something erased is rewritten, or
+        one that shows more than its items do (``context``).
+        """
+        envelope = dialect.split(body)
+        for part in envelope.parts or (envelope,):
+            if part.rejection is not None or part.context:
+                return erased.redact(body)
+            if any(erased.concerns(dialect.read(raw, part, received_ms)) for raw in part.items):
+                return erased.redact(body)
+        return None
+
+    def _add_part(
         self,
         batch: Batch,
         delivery: Delivery,
         dialect: Dialect,
         envelope: Envelope,
-        zones: Zones | Rejection,
+        routing: Routing,
+        first_index: int,
     ) -> None:
-        for index, raw in enumerate(envelope.items):
-            item = dialect.read(raw, envelope, delivery.received_ms)
-            if isinstance(zones, Rejection):
-                if item.sightings:
-                    item = Item(observed_ms=item.observed_ms, rejections=(*item.rejections, zones))
-                self._add_item(batch, delivery, item, index, {})
+        if envelope.rejection is not None:
+            item = Item(observed_ms=delivery.received_ms, rejections=(envelope.rejection,))
+            self._add_item(batch, delivery, item, first_index, {})
+            return
+        if not envelope.items:
+            batch.tallies[delivery.delivery_id].control_count += 1
+            return
+        zones, problem = routing.zones_of(delivery, envelope)
+        for index, raw in enumerate(envelope.items, start=first_index):
+            if raw == ERASED_ITEM:
+                item = Item(observed_ms=delivery.received_ms)
             else:
-                self._add_item(batch, delivery, item, index, zones)
+                item = routing.within_retention(dialect.read(raw, envelope, delivery.received_ms))
+            if problem is not None and item.sightings:
+                item = _with_problem(item, problem)
+            self._add_item(batch, delivery, item, index, zones)
 
     def _refuse(self, batch: Batch, delivery: Delivery, rejection: Rejection) -> None:
         """Add a delivery that cannot be read as a whole: it counts as one item."""
@@ -158,3 +235,10 @@ class Reader:
             source=delivery.source,
             zones=zones,
         )
+
+
+def _with_problem(item: Item, problem: Rejection) -> Item:
+    """Return a tweet without a zone as a dead letter, and one with some as it is, with a letter about the others."""
+    if problem.is_of_all:
+        return Item(observed_ms=item.observed_ms, rejections=(*item.rejections, problem))
+    return msgspec.structs.replace(item, rejections=(*item.rejections, problem))

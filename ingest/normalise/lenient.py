@@ -78,6 +78,14 @@ def _is_utf_8(raw: bytes) -> bool:
     return True
 
 
+def raw(value: Any) -> msgspec.Raw:
+    """Return a value as JSON again. Raises ``Unreadable`` where it is nested deeper than can be followed."""
+    try:
+        return msgspec.Raw(json.dumps(value).encode())
+    except RecursionError:
+        raise Unreadable(_TOO_DEEP) from None
+
+
 def clean(text: str) -> str:
     """Return ``text`` as PostgreSQL can store it."""
     return _SURROGATE.sub(REPLACEMENT, text.replace("\x00", ""))
@@ -116,7 +124,7 @@ def _bend(value: Any, shape: Any) -> Any:
     if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
         return _bend_struct(value, shape)
     if shape is msgspec.Raw:
-        return msgspec.Raw(json.dumps(value).encode())
+        return raw(value)
     return _SCALARS[shape](value)
 
 

@@ -7,6 +7,7 @@ Does not belong here: decoding, other dialects' shapes, SQL.
 from __future__ import annotations
 
 from calendar import timegm
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -25,6 +26,9 @@ MAX_DEPTH = 8
 
 MAX_ENTITIES = 10_000
 """A long post holds 25,000 characters; ordinals are 16 bits wide."""
+
+MAX_VERSIONS = 100
+"""A tweet may be edited five times; a list longer than this is garbage."""
 
 MAX_TEXT = 50_000
 """Characters of a text that are kept: twice the longest post. PostgreSQL cannot index much more than a megabyte."""
@@ -55,14 +59,29 @@ class _Rejected(Exception):  # noqa: N818 -- a verdict about a tweet, not an err
         self.tweet_id = tweet_id
 
 
-def item_of(tweet: payload.Tweet, *, observed_ms: int | None, received_ms: int, is_sanitised: bool = False) -> Item:
+def item_of(
+    tweet: payload.Tweet,
+    *,
+    observed_ms: int | None,
+    received_ms: int,
+    is_sanitised: bool = False,
+    beside: Sequence[payload.Tweet] = (),
+    people: Sequence[payload.User] = (),
+    author_of: AuthorOf | None = None,
+) -> Item:
     """Return the records that a delivered tweet holds, its embedded originals included.
 
     ``observed_ms`` is when the counters were true; without it (archives) that is the tweet's own time. It is capped
     at ``received_ms``. A tweet that cannot be kept becomes a rejection, its embedded originals are read all the same.
+    ``beside`` and ``people`` were shown with it and wrote, quoted or retweeted nothing of it: the tweet it replies to,
+    other versions of it, accounts it mentions. ``author_of`` reads a tweet's author where a dialect does so itself.
     """
-    walk = _Walk(observed_ms, received_ms, is_sanitised=is_sanitised)
+    walk = _Walk(observed_ms, received_ms, is_sanitised=is_sanitised, author_of=author_of or _author_of)
     walk.visit(tweet, depth=0)
+    for other in beside:
+        walk.visit(other, depth=1)
+    for person in people:
+        walk.meet(person)
     return Item(
         observed_ms=walk.observed_ms,
         sightings=tuple(walk.sightings),
@@ -71,14 +90,23 @@ def item_of(tweet: payload.Tweet, *, observed_ms: int | None, received_ms: int, 
     )
 
 
+AuthorOf = Callable[[payload.Tweet, int], Profile | None]
+"""Returns the profile of a tweet's author, given the tweet's id for the case that it must be rejected."""
+
+
+def _author_of(tweet: payload.Tweet, tweet_id: int) -> Profile | None:
+    return None if tweet.author is None else profile_of(tweet.author, tweet_id)
+
+
 class _Walk:
     """One pass over a tweet and what it embeds, collecting records."""
 
-    def __init__(self, observed_ms: int | None, received_ms: int, *, is_sanitised: bool) -> None:
+    def __init__(self, observed_ms: int | None, received_ms: int, *, is_sanitised: bool, author_of: AuthorOf) -> None:
         self.observed_ms = received_ms if observed_ms is None else min(observed_ms, received_ms)
         self._is_observed_when_posted = observed_ms is None
         self._received_ms = received_ms
         self._is_sanitised = is_sanitised
+        self._author_of = author_of
         self.sightings: list[Sighting] = []
         self.profiles: list[Profile] = []
         self.rejections: list[Rejection] = []
@@ -93,20 +121,26 @@ class _Walk:
             if original is not None and depth < MAX_DEPTH:
                 self.visit(original, depth + 1)
 
+    def meet(self, person: payload.User) -> None:
+        """Note an account that only stands beside; one without a readable id is nobody."""
+        if optional_id(person.id) is not None:
+            self.profiles.append(profile_of(person))
+
     def _keep(self, tweet: payload.Tweet) -> None:
         tweet_id = _required_id(tweet.id, "implausible_id", "the tweet's id")
         created_ms = _created_ms(tweet_id, tweet.created_at, self._received_ms)
         if self._is_observed_when_posted:
             self.observed_ms = min(created_ms, self._received_ms)
             self._is_observed_when_posted = False
-        if tweet.author is None:
+        profile = self._author_of(tweet, tweet_id)
+        if profile is None:
             raise _Rejected("missing_author", "the tweet has no author", tweet_id)
-        profile = profile_of(tweet.author, tweet_id)
         self.profiles.append(profile)
         self.sightings.append(
             Sighting(
                 tweet=_content(tweet, tweet_id, profile.twitter_user_id, created_ms, is_sanitised=self._is_sanitised),
-                counters=UNKNOWN if tweet.retweeted_tweet is not None else _counters(tweet),
+                counters=UNKNOWN if _is_retweet(tweet) else _counters(tweet),
+                versions=() if tweet.edit_history_tweet_ids is None else versions_of(tweet.edit_history_tweet_ids),
             )
         )
 
@@ -116,16 +150,16 @@ def _content(tweet: payload.Tweet, tweet_id: int, author_id: int, created_ms: in
     shown = original if original is not None and original.text else tweet
     entities = _entities(shown.entities)
     kinds = {entity.entity_type for entity in entities}
-    reply_to = _optional_id(tweet.in_reply_to_id)
+    reply_to = optional_id(tweet.in_reply_to_id)
     is_reply = bool(tweet.is_reply) or reply_to is not None
     return Tweet(
         tweet_id=tweet_id,
         author_profile_id=author_id,
-        conversation_id=_optional_id(tweet.conversation_id) or reply_to or (None if is_reply else tweet_id),
+        conversation_id=optional_id(tweet.conversation_id) or reply_to or (None if is_reply else tweet_id),
         in_reply_to_tweet_id=reply_to,
-        in_reply_to_user_id=_optional_id(tweet.in_reply_to_user_id),
-        retweeted_tweet_id=_id_of(tweet.retweeted_tweet),
-        quoted_tweet_id=_id_of(tweet.quoted_tweet) or _optional_id(tweet.quote_id),
+        in_reply_to_user_id=optional_id(tweet.in_reply_to_user_id),
+        retweeted_tweet_id=_id_of(tweet.retweeted_tweet) or optional_id(tweet.retweet_id),
+        quoted_tweet_id=_id_of(tweet.quoted_tweet) or optional_id(tweet.quote_id),
         created_ms=created_ms,
         has_media=_has_media(shown),
         has_links="url" in kinds,
@@ -146,7 +180,7 @@ def profile_of(user: payload.User, tweet_id: int | None = None) -> Profile:
     biography = user.description or (user.profile_bio.description if user.profile_bio else None)
     return Profile(
         twitter_user_id=_required_id(user.id, "missing_author", "the author's id", tweet_id),
-        created_ms=_parse_time(user.created_at),
+        created_ms=_time_of_account(user.created_at),
         followers_count=count(user.followers),
         following_count=count(user.following),
         tweets_count=count(user.statuses_count),
@@ -170,6 +204,12 @@ def profile_of(user: payload.User, tweet_id: int | None = None) -> Profile:
     )
 
 
+def versions_of(ids: Iterable[str | None]) -> tuple[int, ...]:
+    """Return the versions of an edited tweet, the first one first; nothing for a tweet that was never edited."""
+    known = sorted({number for text in ids if (number := optional_id(text)) is not None})
+    return tuple(known[:MAX_VERSIONS]) if len(known) > 1 else ()
+
+
 def count(value: int | list[int] | None) -> int | None:
     """Return a count, or ``None`` for what cannot be one: real streams hold negative friend counts, and ``[0]``."""
     return value if isinstance(value, int) and 0 <= value <= MAX_COUNT else None
@@ -178,6 +218,10 @@ def count(value: int | list[int] | None) -> int | None:
 def _name(text: str | None) -> str | None:
     """Return a short text, cut where it is absurdly long; ``None`` for an empty one."""
     return text[:MAX_NAME] if text else None
+
+
+def _is_retweet(tweet: payload.Tweet) -> bool:
+    return tweet.retweeted_tweet is not None or tweet.retweet_id is not None
 
 
 def _counters(tweet: payload.Tweet) -> Counters:
@@ -204,7 +248,7 @@ def _entities(entities: payload.Entities | None) -> tuple[Entity, ...]:
         _add(found, "hashtag", tag.indices, tag.text, normal_forms.hashtag(tag.text))
     for mention in entities.user_mentions or ():
         normal_form = normal_forms.mention(mention.screen_name)
-        _add(found, "mention", mention.indices, mention.screen_name, normal_form, user_id=_optional_id(mention.id_str))
+        _add(found, "mention", mention.indices, mention.screen_name, normal_form, user_id=optional_id(mention.id_str))
     for link in entities.urls or ():
         target = link.expanded_url or link.url
         if target:
@@ -236,7 +280,7 @@ def _index(position: int) -> int | None:
 
 def _created_ms(tweet_id: int, created_at: str | None, received_ms: int) -> int:
     """Return when a tweet was posted: by its id, which must agree with ``created_at``; by the latter for old ids."""
-    stated_ms = _parse_time(created_at)
+    stated_ms = parse_time(created_at)
     if not snowflake.has_time(tweet_id):
         if stated_ms is None or stated_ms >= LAST_COUNTED_MS:
             raise _Rejected(
@@ -261,7 +305,7 @@ def _excerpt(text: str | None) -> str:
     return repr(text if text is None else text[:64])
 
 
-def _parse_time(text: str | None) -> int | None:
+def parse_time(text: str | None) -> int | None:
     """Return Unix milliseconds of ``Thu Aug 14 07:37:46 +0000 2025`` or of an ISO 8601 time; else ``None``."""
     if not text:
         return None
@@ -286,20 +330,24 @@ def _midnight(month: str, day: str, year: str) -> int:
     return timegm((int(year), _MONTHS[month], int(day), 0, 0, 0))
 
 
-def _optional_id(text: str | None) -> int | None:
+_time_of_account = lru_cache(maxsize=20_000)(parse_time)
+"""The same accounts come again and again."""
+
+
+def optional_id(text: str | None) -> int | None:
     """Return an id, or ``None`` for what is none: ``null``, "", "0", words."""
-    if text is None or not text.isdecimal() or len(text) > 19:
+    if not text or len(text) > 19 or not text.isdecimal():
         return None
     number = int(text)
     return number if 0 < number <= snowflake.MAX_ID else None
 
 
 def _required_id(text: str, reason: str, what: str, tweet_id: int | None = None) -> int:
-    number = _optional_id(text)
+    number = optional_id(text)
     if number is None:
         raise _Rejected(reason, f"{what} is {_excerpt(text)}, which is no id", tweet_id)
     return number
 
 
 def _id_of(tweet: payload.Tweet | None) -> int | None:
-    return None if tweet is None else _optional_id(tweet.id)
+    return None if tweet is None else optional_id(tweet.id)

@@ -62,7 +62,7 @@ class ProfileBio(Struct, gc=False):
 _SNAKE_CASE = frozenset({"profile_bio", "quoted_tweet", "retweeted_tweet"})
 
 
-def _provider_name(field: str) -> str:
+def provider_name(field: str) -> str:
     """Return the provider's spelling of a field: camel case, with three exceptions."""
     if field in _SNAKE_CASE:
         return field
@@ -70,7 +70,7 @@ def _provider_name(field: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-class User(Struct, gc=False, rename=_provider_name):
+class User(Struct, gc=False, rename=provider_name):
     """The author of a tweet, whole in every tweet."""
 
     id: str
@@ -98,11 +98,13 @@ class User(Struct, gc=False, rename=_provider_name):
     profile_bio: ProfileBio | None = None
 
 
-class Tweet(Struct, gc=False, rename=_provider_name):
+class Tweet(Struct, gc=False, rename=provider_name):
     """A tweet with its author and the tweets it embeds.
 
     Texts are HTML-escaped; indices are code points into the escaped text, end exclusive. Counts of ``None`` are
     unknown. On a retweet the counts are copies of the original's, and the views have been seen as ``[0]``.
+    ``quote_id`` and ``retweet_id`` name an original that is not embedded. Each edit of a tweet has an id of its own;
+    ``edit_history_tweet_ids`` lists them all, also this one.
     """
 
     id: str
@@ -125,8 +127,10 @@ class Tweet(Struct, gc=False, rename=_provider_name):
     entities: Entities | None = None
     extended_entities: ExtendedEntities | None = None
     quote_id: str | None = None
+    retweet_id: str | None = None
     quoted_tweet: Tweet | None = None
     retweeted_tweet: Tweet | None = None
+    edit_history_tweet_ids: list[str] | None = None
 
 
 COUNTS = tuple(field for field in Tweet.__struct_fields__ if field.endswith("_count"))

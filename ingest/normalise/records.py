@@ -87,18 +87,26 @@ UNKNOWN: Counters = (None, None, None, None, None, None)
 
 
 class ComplianceEvent(Struct, frozen=True, gc=False):
-    """A notice that a tweet was deleted, withheld or restored."""
+    """A notice that a tweet or an account was deleted, withheld, suspended or restored, or a tweet edited.
 
-    tweet_id: int
+    About the account ``user_id`` where there is no ``tweet_id``. ``core.suppression_family`` lists the types that bear
+    on being shown: ``delete``, ``undelete``, ``drop``, ``undrop``, ``withheld``, ``unwithheld`` of tweets, and
+    ``user_delete``, ``user_undelete`` and so on of accounts; any other type is kept all the same. ``versions`` are the
+    ids of an edited tweet, as far as the notice tells.
+    """
+
+    tweet_id: int | None
     event_type: str
     event_ms: int
     user_id: int | None
+    versions: tuple[int, ...] = ()
 
 
 class Rejection(Struct, frozen=True, gc=False):
     """Why an item, or a tweet embedded in it, could not be normalised.
 
-    ``stage`` is ``envelope``, ``item`` or ``embedded``; only the first two make the item a dead letter.
+    ``stage`` is ``envelope`` or ``item``, which make the item a dead letter; or ``embedded`` (of a tweet within it) or
+    ``routing`` (of some of the rules it came through), beside which the item itself is read.
     """
 
     stage: str
@@ -106,12 +114,18 @@ class Rejection(Struct, frozen=True, gc=False):
     detail: str
     tweet_id: int | None = None
 
+    @property
+    def is_of_all(self) -> bool:
+        """Tell whether it is the whole item that could not be normalised."""
+        return self.stage in ("envelope", "item")
+
 
 class Sighting(Struct, frozen=True, gc=False):
-    """A tweet within an item: its content and the counters observed with it."""
+    """A tweet within an item: its content, the counters observed with it, and the ids of all its versions if edited."""
 
     tweet: Tweet
     counters: Counters
+    versions: tuple[int, ...] = ()
 
 
 class Item(Struct, frozen=True, gc=False):

@@ -9,10 +9,11 @@ all, whatever dies. Any number of workers may run at once.
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ from psycopg import errors
 
 from database import named_sql, snowflake
 from database.codec import Codec, UnknownDictionaryError
+from database.partitions import WRITERS_OF_FACTS
+from ingest.compliance import block_list, suppress
 from ingest.normalise.batch import Batch
 from ingest.normalise.deliveries import Delivery, Reader, Routing, Rule
 from ingest.normalise.records import Rejection
@@ -64,7 +67,6 @@ class Progress:
     rewritten_tweets: int = 0
     new_links: int = 0
     seconds_in_batches: float = 0.0
-    newest_received_at: datetime | None = field(default=None)
 
     def add(self, batch: Batch, written: Written, seconds: float) -> None:
         """Add a batch that was committed."""
@@ -81,11 +83,18 @@ class Progress:
         self.new_links += written.new_links
         self.seconds_in_batches += seconds
 
+    def __add__(self, other: Progress) -> Progress:
+        return Progress(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
 
 class Worker:
     """A normaliser on a connection of its own, which must be in autocommit mode and belong to the role ``pipeline``."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], *, on_batch: Callable[[], None] = lambda: None) -> None:
+        """Use ``connection``; ``on_batch`` is called between two batches."""
+        self.is_behind = False
+        self.is_idle = False
+        self._on_batch = on_batch
         self._connection = connection
         self._codec = self._load_codec()
         self._reader = Reader(self._decompress)
@@ -93,6 +102,7 @@ class Worker:
         self._deliveries_claimed = 0
         self.progress = Progress()
         prepare(connection)
+        suppress.prepare(connection)
 
     def drain(self, *, until: Callable[[], bool] = lambda: False) -> Progress:
         """Normalise batch after batch until the queue is empty, or ``until`` says so between two batches."""
@@ -118,12 +128,21 @@ class Worker:
         What PostgreSQL refuses is tried again in halves, until the delivery is found that cannot be written.
         """
         try:
-            was_there_any = self._retrying(self._claim_batch)
+            with _no_collector():
+                was_there_any = self._retrying(self._claim_batch)
         except UNWRITABLE:
             self._deliveries_at_once = max(1, self._deliveries_claimed // 2)
             return True
-        self._deliveries_at_once = min(2 * self._deliveries_at_once, DELIVERIES_PER_BATCH)
+        self._suppress()
+        self._deliveries_at_once = self._next_bound()
+        self.is_idle = not was_there_any
+        self._on_batch()
         return was_there_any
+
+    def _next_bound(self) -> int:
+        """Return how many deliveries the next claim may lock: what it locks and does not take, no other worker sees."""
+        taken = self._deliveries_claimed if self.is_behind else self._deliveries_at_once
+        return max(1, min(2 * taken, DELIVERIES_PER_BATCH))
 
     def reprocess(self, delivery_ids: list[int]) -> Written:
         """Read deliveries again and let what is read now count, after a change of the parser, of zones or of rules.
@@ -140,7 +159,13 @@ class Worker:
         with self._connection.transaction():
             deliveries = self._fetch("by_ids", {"delivery_ids": delivery_ids})
             written, _ = self._process(deliveries, authoritative=True)
-            return written
+        self._suppress()
+        return written
+
+    def _suppress(self) -> None:
+        """Apply what events say about tweets, in transactions after the one that wrote the events or the tweets."""
+        if suppress.is_waiting(self._connection):
+            self._retrying(lambda: suppress.apply(self._connection))
 
     def _claim_batch(self) -> bool:
         bounds = {"deliveries": self._deliveries_at_once, "items": ITEMS_PER_BATCH, "bytes": BYTES_PER_BATCH}
@@ -148,19 +173,23 @@ class Worker:
         with self._connection.transaction():
             deliveries = self._fetch("claim", bounds)
             self._deliveries_claimed = len(deliveries)
+            self.is_behind = _is_full(deliveries, self._deliveries_at_once)
             if not deliveries:
                 return False
             written, batch = self._process(deliveries, authoritative=False)
         self.progress.add(batch, written, time.perf_counter() - started)
-        self.progress.newest_received_at = snowflake.from_unix_ms(deliveries[-1].received_ms)
         return True
 
     def _process(self, deliveries: list[Delivery], *, authoritative: bool) -> tuple[Written, Batch]:
         """Read and write deliveries. A single one that cannot be written is set aside: it must not stop the others."""
         try:
             with self._connection.transaction():
+                self._reader.erased = block_list.load(self._connection, self._reader.erased)
                 batch = self._reader.read(deliveries, self._routing())
-                return write(self._connection, batch, authoritative=authoritative), batch
+                written = write(self._connection, batch, authoritative=authoritative)
+                for delivery_id, body in batch.redactions.items():
+                    block_list.rewrite_delivery(self._connection, delivery_id, body, "delivered after an erasure")
+                return written, batch
         except UNWRITABLE as error:
             if len(deliveries) > 1:
                 raise
@@ -197,7 +226,10 @@ class Worker:
     def _routing(self) -> Routing:
         zones = self._connection.execute(_SQL["zones"]).fetchall()
         rules = self._connection.execute(_SQL["rules"]).fetchall()
-        return Routing({name: zone_id for zone_id, name in zones}, [Rule(*row) for row in rules])
+        # A month is sealed while no batch is being written: what is read after this holds to the end of the batch.
+        self._connection.execute(_SQL["share_writing"], {"key": WRITERS_OF_FACTS})
+        sealed = self._connection.execute(_SQL["sealed"]).fetchall()
+        return Routing({name: zone_id for zone_id, name in zones}, [Rule(*row) for row in rules], sealed)
 
     def _wait(self) -> None:
         for _ in self._connection.notifies(timeout=POLL_SECONDS, stop_after=1):
@@ -211,3 +243,23 @@ class Worker:
             except (errors.DeadlockDetected, errors.SerializationFailure):
                 time.sleep(0.05 * attempt)
         return work()
+
+
+def _is_full(deliveries: list[Delivery], most: int) -> bool:
+    """Tell whether a claim took as much as it may: more waits then."""
+    return len(deliveries) >= most or sum(delivery.item_count for delivery in deliveries) >= ITEMS_PER_BATCH
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Keep the cycle collector from walking through a batch that grows: it holds no cycles, and is gone at the end.
+
+    Measured: 12 % of the time that reading takes.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

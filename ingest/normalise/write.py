@@ -6,12 +6,13 @@ Does not belong here: merging, claiming, committing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, LiteralString
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -20,28 +21,35 @@ from database import named_sql, snowflake
 from ingest.normalise.batch import Batch
 from ingest.normalise.records import Counters
 
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 """Raised whenever reading a delivery again would give other rows; ``renormalize`` then tells what changed."""
 
 _SQL = named_sql.statements(Path(__file__).parent / "sql" / "write.sql")
 
-_time = lru_cache(maxsize=10_000)(snowflake.from_unix_ms)
-"""Most rows of a batch share their times of observation and receipt."""
+_POSTGRES_EPOCH_MS = snowflake.to_unix_ms(datetime(2000, 1, 1, tzinfo=UTC))
+
+# In COPY's binary form a time is a 64-bit number of microseconds since 2000, a UUID its 16 bytes, and an array a head
+# before its elements. Numbers and bytes are dumped in C; datetime, UUID and list cost three times as much.
+_TIME = "int8"
+_UUID = "bytea"
+_UUID_ARRAY = "bytea"
+_UUID_OID = 2950
 
 _COUNTER_TYPES = ("int8",) * 6
 
 _TYPES: dict[LiteralString, tuple[str, ...]] = {
     "batch_profiles": (
-        "int8", *("timestamptz",) * 4, *("int8",) * 6, *("bool",) * 6, *("text",) * 9
+        "int8", *(_TIME,) * 4, *("int8",) * 6, *("bool",) * 6, *("text",) * 9
     ),
     "batch_tweets": (
-        *("int8",) * 9, *("timestamptz",) * 2, *("bool",) * 6, *("text",) * 4, *("timestamptz",) * 2, *_COUNTER_TYPES
+        *("int8",) * 9, *(_TIME,) * 2, *("bool",) * 6, *("text",) * 4, *(_TIME,) * 2, *_COUNTER_TYPES
     ),
     "batch_entities": ("int8", "int2", "text", "int4", "int4", "int8", "text", "text", "text"),
-    "batch_history": ("int8", "timestamptz", *_COUNTER_TYPES),
-    "batch_links": ("int8", "uuid", "int8", "timestamptz", "timestamptz", "uuid[]"),
-    "batch_events": ("int8", "text", "timestamptz", "timestamptz", "int8", "int8"),
-    "batch_letters": ("int8", "int4", "timestamptz", "int8", "text", "text", "text", "text"),
+    "batch_history": ("int8", _TIME, *_COUNTER_TYPES),
+    "batch_links": ("int8", _UUID, "int8", _TIME, _TIME, _UUID_ARRAY),
+    "batch_events": ("int8", "text", _TIME, _TIME, "int8", "int8"),
+    "batch_versions": ("int8", "int8"),
+    "batch_letters": ("int8", "int4", _TIME, "int8", "text", "text", "text", "text"),
     "batch_accounting": ("int8", *("int4",) * 6),
 }  # fmt: skip
 
@@ -97,6 +105,7 @@ def write(connection: psycopg.Connection[Any], batch: Batch, *, authoritative: b
         known_links = set(cursor.execute(_SQL["insert_new_links"]).fetchall())
         cursor.execute(_SQL["extend_known_links"])
         cursor.execute(_SQL["mark_changed_buckets"])
+        cursor.execute(_SQL["queue_arrivals"])
         batch.count_duplicates(known_links)
         _settle(cursor, batch)
         for name in ("note_rule_triggers", "lock_known_profiles", "update_newer_profiles", "widen_seen_spans"):
@@ -121,6 +130,10 @@ def _settle(cursor: psycopg.Cursor[Any], batch: Batch) -> None:
     if batch.events:
         _copy(cursor, "batch_events", _event_rows(batch))
         cursor.execute(_SQL["insert_events"])
+        cursor.execute(_SQL["insert_profile_events"])
+    if batch.versions:
+        _copy(cursor, "batch_versions", sorted(batch.versions.items()))
+        cursor.execute(_SQL["insert_versions"])
     _copy(cursor, "batch_accounting", _accounting_rows(batch))
     if batch.letters:
         _copy(cursor, "batch_letters", _letter_rows(batch))
@@ -244,9 +257,32 @@ def _entity_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
 
 
 def _link_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+    """Yield links. The same few zones and lists of rules are shared by all of a delivery: each is encoded once."""
+    zones: dict[int, bytes] = {}
+    rules: dict[int, bytes] = {}
     for (tweet_id, zone_id), link in sorted(batch.links.items()):
-        first_matched = _time(link.first_matched_ms)
-        yield (tweet_id, zone_id, link.author_profile_id, _time(link.created_ms), first_matched, sorted(link.rule_ids))
+        zone = zones.get(id(zone_id))
+        if zone is None:
+            zone = zones[id(zone_id)] = zone_id.bytes
+        rule_ids = rules.get(id(link.rule_ids))
+        if rule_ids is None:
+            rule_ids = rules[id(link.rule_ids)] = _uuid_array(sorted(link.rule_ids))
+        yield (
+            tweet_id,
+            zone,
+            link.author_profile_id,
+            _time(link.created_ms),
+            _time(link.first_matched_ms),
+            rule_ids,
+        )
+
+
+def _uuid_array(values: Sequence[UUID]) -> bytes:
+    """Return an array as COPY's binary form has it: dimensions, whether there are nulls, the type, length, bound."""
+    if not values:
+        return struct.pack(">iiI", 0, 0, _UUID_OID)
+    head = struct.pack(">iiIii", 1, 0, _UUID_OID, len(values), 1)
+    return head + b"".join(struct.pack(">i", 16) + value.bytes for value in values)
 
 
 def _event_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
@@ -289,5 +325,10 @@ def _accounting_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _optional_time(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else _time(milliseconds)
+def _time(milliseconds: int) -> int:
+    """Return a time as COPY's binary form has it, from Unix milliseconds."""
+    return (milliseconds - _POSTGRES_EPOCH_MS) * 1000
+
+
+def _optional_time(milliseconds: int | None) -> int | None:
+    return None if milliseconds is None else (milliseconds - _POSTGRES_EPOCH_MS) * 1000

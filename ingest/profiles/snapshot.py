@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 
-from database import named_sql, snowflake
+from database import edits, named_sql, snowflake
 from ingest.engagement import observe
 from ingest.normalise import mapping
 from ingest.normalise import write as normaliser
@@ -211,8 +211,8 @@ def freshness(connection: psycopg.Connection[Any], now: datetime) -> Freshness:
 
 def set_monitored(connection: psycopg.Connection[Any], username: str, *, is_monitored: bool) -> int:
     """Follow the profile of this name, or stop; return how many were changed. Never commits."""
-    parameters = {"username": username.removeprefix("@"), "is_monitored": is_monitored}
-    return connection.execute(_SQL["set_monitored"], parameters).rowcount
+    found = connection.execute(_SQL["ids_of_username"], {"username": username.removeprefix("@")})
+    return edits.set_monitored(connection, [profile_id for (profile_id,) in found], is_monitored=is_monitored)
 
 
 def _snapshot_columns(seen: Sequence[tuple[Profile, int]]) -> dict[str, list[Any]]:

@@ -15,6 +15,9 @@ import psycopg
 from database import named_sql
 from ingest.provider.protocol import ProviderFailed
 
+OUT_OF_CREDITS = "HTTP 402"
+"""The provider's word for a spent account, in a failure's detail; the trigger on ``ops.provider_health`` knows it."""
+
 _SQL = named_sql.statements(Path(__file__).parent / "sql" / "budget.sql")
 
 
@@ -24,8 +27,17 @@ def note_success(connection: psycopg.Connection[Any], source: str, now: datetime
 
 
 def note_failure(connection: psycopg.Connection[Any], failed: ProviderFailed, now: datetime) -> None:
-    """Say that a provider failed; the time of the first failure since its last answer stays."""
-    parameters = {"source": failed.source, "now": now, "detail": failed.detail}
+    """Say that a provider failed; the time of the first failure since its last answer stays.
+
+    A second failure in a row opens a gap in ``ops.gaps``, which the next answer closes.
+    """
+    parameters = {
+        "source": failed.source,
+        "now": now,
+        "detail": failed.detail,
+        # A key that is refused says nothing about deliveries; without credits there are none.
+        "stops_collection": failed.is_retryable or OUT_OF_CREDITS in failed.detail,
+    }
     connection.execute(_SQL["note_failure"], parameters)
 
 

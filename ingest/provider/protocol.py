@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from ingest.normalise import payload
@@ -155,8 +156,13 @@ class Provider(Protocol):
         """Look up to ``MOST_IDS`` accounts up."""
         ...
 
-    def search(self, query: str, cursor: str | None = None) -> SearchPage:
-        """Return a page of the tweets that match a query, newest first."""
+    page_size: int
+    """The most tweets that a page of a search shows."""
+
+    def search(
+        self, query: str, cursor: str | None = None, *, since: datetime | None = None, until: datetime | None = None
+    ) -> SearchPage:
+        """Return a page of the tweets that match a query, newest first; of a span of time, to the whole second."""
         ...
 
     def rules(self) -> tuple[ProviderRule, ...]:
@@ -182,7 +188,14 @@ class Provider(Protocol):
         ...
 
 
-def search_pages(provider: Provider, query: str, *, most_pages: int) -> Iterator[SearchPage]:
+def search_pages(
+    provider: Provider,
+    query: str,
+    *,
+    most_pages: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[SearchPage]:
     """Yield the pages of a search until the end, or ``most_pages``.
 
     The provider has been seen to promise a next page that is empty, to promise one without a cursor, and to lead in
@@ -192,7 +205,7 @@ def search_pages(provider: Provider, query: str, *, most_pages: int) -> Iterator
     used: set[str | None] = set()
     for _ in range(most_pages):
         used.add(cursor)
-        page = provider.search(query, cursor)
+        page = provider.search(query, cursor, since=since, until=until)
         yield page
         cursor = page.next_cursor
         if cursor is None or cursor in used:

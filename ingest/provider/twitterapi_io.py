@@ -11,6 +11,7 @@ all of its fields, of which ``is_effect`` is 0 where it is left out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -69,6 +70,7 @@ class TwitterApiIoClient:
     source = "twitterapi_io"
     prices = PRICES
     concurrency = 4
+    page_size = 20
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -106,8 +108,14 @@ class TwitterApiIoClient:
         price = USER_PRICE_IN_BULK if len(asked) >= MOST_IDS else PRICES.user
         return UserAnswers(answers, self._transport.now_ms(), max(PRICES.least, price * len(answer.users)))
 
-    def search(self, query: str, cursor: str | None = None) -> SearchPage:
+    def search(
+        self, query: str, cursor: str | None = None, *, since: datetime | None = None, until: datetime | None = None
+    ) -> SearchPage:
         """Return a page of the newest matching tweets."""
+        if since is not None or until is not None:
+            bounds = (("since_time", since), ("until_time", until))
+            told = [f"{name}:{int(moment.timestamp())}" for name, moment in bounds if moment is not None]
+            query = f"({query}) {' '.join(told)}"
         parameters = {"query": query, "queryType": "Latest", "cursor": cursor or ""}
         answer = self._get("/twitter/tweet/advanced_search", parameters)
         if answer.tweets is None:

@@ -1,7 +1,8 @@
 """The client of X's API v2: look-ups, rules, recent search.
 
-Belongs here: its addresses, its parameters, its answers, and their turning into the shape that is read.
-Does not belong here: the webhook's deliveries (``ingest.normalise.dialects``), HTTP in general (``transport``).
+Belongs here: its addresses, its parameters, its answers.
+Does not belong here: what a tweet looks like and the webhook's deliveries (``ingest.normalise.dialects``), HTTP in
+general (``transport``).
 
 Source: X's API documentation (OpenAPI 2.167). Fields that were renamed are read under both names. A look-up answers
 200 with ``data`` for what is shown and ``errors`` for what is not, each with a type; what is in neither is unknown,
@@ -11,12 +12,14 @@ which makes the answer unreadable rather than the tweet absent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import httpx
 import msgspec
 
 from ingest.normalise import lenient, payload
+from ingest.normalise.dialects.x_api_v2 import Post, Shown, User, tweet_of, user_of
 from ingest.provider.protocol import (
     MOST_IDS,
     Absent,
@@ -48,14 +51,6 @@ USER_FIELDS = (
 )
 
 _NOT_FOUND = "resource-not-found"
-_COUNTERS = {
-    "retweet_count": ("retweet_count", "repost_count"),
-    "reply_count": ("reply_count",),
-    "like_count": ("like_count",),
-    "quote_count": ("quote_count",),
-    "bookmark_count": ("bookmark_count",),
-    "view_count": ("impression_count",),
-}
 
 
 class XApiV2Client:
@@ -64,6 +59,7 @@ class XApiV2Client:
     source = "x_api_v2"
     prices = PRICES
     concurrency = 2
+    page_size = MOST_IDS
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -111,7 +107,9 @@ class XApiV2Client:
         complete: dict[int, UserAnswer] = self._complete(asked, answers)
         return UserAnswers(complete, self._transport.now_ms(), PRICES.of_users(found))
 
-    def search(self, query: str, cursor: str | None = None) -> SearchPage:
+    def search(
+        self, query: str, cursor: str | None = None, *, since: datetime | None = None, until: datetime | None = None
+    ) -> SearchPage:
         """Return a page of the last seven days' matching tweets, each an envelope of its own with its author."""
         parameters = {
             "query": query,
@@ -120,6 +118,8 @@ class XApiV2Client:
             "user.fields": USER_FIELDS,
             "expansions": "author_id,referenced_tweets.id,referenced_tweets.id.author_id",
         }
+        bounds = (("start_time", since), ("end_time", until))
+        parameters |= {name: f"{moment:%Y-%m-%dT%H:%M:%SZ}" for name, moment in bounds if moment is not None}
         body = self._get("/2/tweets/search/recent", parameters | ({"next_token": cursor} if cursor else {}))
         shown = _objects(body, "data")
         includes = body.get("includes")
@@ -227,80 +227,22 @@ def _told(error: Mapping[str, Any]) -> Absent | Unavailable:
     return Unavailable(kind or "unavailable")
 
 
-def _authors(body: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _authors(body: Mapping[str, Any]) -> Shown:
     includes = body.get("includes")
     users = _objects(includes, "users") if isinstance(includes, dict) else []
-    return {str(user.get("id")): user for user in users}
+    bent = (lenient.bend(user, User) for user in users)
+    return Shown((user for user in bent if user is not None), ())
 
 
-def _tweet(shown: Mapping[str, Any], authors: Mapping[str, Mapping[str, Any]]) -> payload.Tweet | None:
+def _tweet(shown: Mapping[str, Any], authors: Shown) -> payload.Tweet | None:
     """Return a tweet in the shape that is read: its counters, its author and what it refers to."""
-    author_id = shown.get("author_id")
-    author = authors.get(str(author_id), {"id": str(author_id)} if author_id else None)
-    kinds = _references(shown)
-    tweet = lenient.bend(
-        {
-            "id": shown.get("id"),
-            "text": shown.get("text") or "",
-            "createdAt": shown.get("created_at"),
-            "lang": shown.get("lang"),
-            "source": shown.get("source"),
-            "conversationId": shown.get("conversation_id"),
-            "inReplyToId": kinds.get("replied_to"),
-            "inReplyToUserId": shown.get("in_reply_to_user_id"),
-        },
-        payload.Tweet,
-    )
-    if tweet is None or not tweet.id.isdecimal():
-        return None
-    counts: Mapping[str, int | None] = {} if "retweeted" in kinds else _counts(shown)
-    user = None if author is None else _user(author)
-    return msgspec.structs.replace(tweet, author=user, **counts)
-
-
-def _references(shown: Mapping[str, Any]) -> dict[str, str]:
-    """Return the ids of the tweets that this one refers to, by kind, under either name."""
-    references = _objects(shown, "referenced_tweets") or _objects(shown, "referenced_posts")
-    kinds = {"reposted": "retweeted"}
-    return {kinds.get(str(item.get("type")), str(item.get("type"))): str(item.get("id")) for item in references}
-
-
-def _counts(shown: Mapping[str, Any]) -> dict[str, int | None]:
-    metrics = shown.get("public_metrics")
-    if not isinstance(metrics, dict):
-        return {}
-    return {field: _count(metrics, names) for field, names in _COUNTERS.items()}
-
-
-def _count(metrics: Mapping[str, Any], names: Sequence[str]) -> int | None:
-    return next((metrics[name] for name in names if type(metrics.get(name)) is int), None)
+    post = lenient.bend({"text": "", **shown}, Post)
+    return tweet_of(post, authors) if post is not None and post.id.isdecimal() else None
 
 
 def _user(shown: Mapping[str, Any]) -> payload.User | None:
-    metrics = shown.get("public_metrics")
-    counts = metrics if isinstance(metrics, dict) else {}
-    user = lenient.bend(
-        {
-            "id": shown.get("id"),
-            "userName": shown.get("username"),
-            "name": shown.get("name"),
-            "createdAt": shown.get("created_at"),
-            "description": shown.get("description"),
-            "location": shown.get("location"),
-            "profilePicture": shown.get("profile_image_url"),
-            "coverPicture": shown.get("profile_banner_url"),
-            "isProtected": shown.get("protected"),
-            "isVerified": shown.get("verified"),
-            "verifiedType": shown.get("verified_type"),
-            "followers": _count(counts, ("followers_count",)),
-            "following": _count(counts, ("following_count",)),
-            "statusesCount": _count(counts, ("tweet_count", "post_count")),
-            "mediaCount": _count(counts, ("media_count",)),
-            "favouritesCount": _count(counts, ("like_count",)),
-        },
-        payload.User,
-    )
-    return user if user is not None and user.id.isdecimal() else None
+    user = lenient.bend(shown, User)
+    return user_of(user) if user is not None and user.id.isdecimal() else None
 
 
 def _rule(rule: Mapping[str, Any]) -> ProviderRule:

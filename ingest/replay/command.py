@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from ingest.coverage.ledger import cover_replay
 from ingest.replay.archive import Dialect
 from ingest.replay.drain import Drained, read_accounting, wait_for_drain
 from ingest.replay.errors import ReplayStoppedError
@@ -48,6 +49,7 @@ class ReplayDefaults:
     state_dir: Path
     connect: Callable[[], AbstractContextManager[psycopg.Connection]] | None = None
     add_zone: Callable[[str], bool] | None = None
+    signing_secret: bytes | None = None
 
 
 def replay_command(load_defaults: Callable[[], ReplayDefaults]) -> click.Command:
@@ -59,7 +61,7 @@ def replay_command(load_defaults: Callable[[], ReplayDefaults]) -> click.Command
     @click.option("--tag", help="The rule tag for twitterapi.io tweets that have no envelope.")
     @click.option("--dialect", type=click.Choice(get_args(Dialect)), default="v1_1", show_default=True)
     @click.option("--url", help="Address of the ingest service; by default the one that runs here.")
-    @click.option("--key", help="Webhook key; by default the first of TWITTERAPI_IO_WEBHOOK_KEYS.")
+    @click.option("--key", help="Webhook key; by default bodies are signed, or the first key is shown.")
     @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many items a second.")
     @click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True)
     @click.option("--batch", type=click.IntRange(1, 10_000), default=DEFAULT_BATCH, show_default=True)
@@ -83,8 +85,11 @@ def replay_command(load_defaults: Callable[[], ReplayDefaults]) -> click.Command
         """Post archived tweets (plain, .gz or .bz2) through the running webhook."""
         defaults = load_defaults()
         used_key = key or defaults.key
-        if not used_key:
-            raise click.UsageError("no webhook key: give --key, or set TWITTERAPI_IO_WEBHOOK_KEYS")
+        secret = None if key else defaults.signing_secret
+        if not used_key and secret is None:
+            raise click.UsageError(
+                "no webhook key: give --key, or set TWITTERAPI_IO_WEBHOOK_KEYS or STANDARD_WEBHOOK_SECRETS"
+            )
         if options["dialect"] == "v1_1":
             zone = zone or DEFAULT_ZONE
             _have_zone(zone, defaults)
@@ -92,7 +97,8 @@ def replay_command(load_defaults: Callable[[], ReplayDefaults]) -> click.Command
             files=files,
             zone=zone,
             url=url or defaults.url,
-            key=used_key,
+            key=used_key or "",
+            signing_secret=secret,
             state_dir=defaults.state_dir,
             **options,  # type: ignore[arg-type]  # click has checked each option against its type.
         )
@@ -119,6 +125,8 @@ def _run(plan: ReplayPlan, defaults: ReplayDefaults, drain_timeout: float) -> No
         with defaults.connect() as connection:
             accounting = partial(read_accounting, connection)
             drained = wait_for_drain(accounting, summary.delivery_ids, timeout_seconds=drain_timeout)
+            if plan.zone is not None and not drained.waiting_deliveries:
+                cover_replay(connection, plan.zone, summary.delivery_ids)
         click.echo(drained_line(drained))
 
 

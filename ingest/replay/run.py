@@ -29,7 +29,8 @@ class ReplayPlan:
     """What to replay, where to and how.
 
     ``zone`` is needed for v1_1, ``tag`` for bare twitterapi.io tweets. ``rate`` is in items per second, None for as
-    fast as it goes. ``patience_seconds`` is how long the service may stay away before the replay stops.
+    fast as it goes. ``patience_seconds`` is how long the service may stay away before the replay stops. With a
+    ``signing_secret`` the bodies are signed, and the key is not shown.
     """
 
     files: Sequence[Path]
@@ -47,6 +48,7 @@ class ReplayPlan:
     timeout_seconds: float = 60.0
     patience_seconds: float = 120.0
     first_wait_seconds: float = FIRST_WAIT_SECONDS
+    signing_secret: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,14 @@ async def replay(plan: ReplayPlan, on_progress: Callable[[Progress], None] = lam
     _check(plan)
     limits = httpx.Limits(max_connections=plan.concurrency, max_keepalive_connections=plan.concurrency)
     async with httpx.AsyncClient(timeout=plan.timeout_seconds, limits=limits, trust_env=False) as client:
-        sender = Sender(client, webhook_url(plan), plan.key, plan.patience_seconds, plan.first_wait_seconds)
+        sender = Sender(
+            client,
+            webhook_url(plan),
+            plan.key,
+            plan.patience_seconds,
+            plan.first_wait_seconds,
+            signing_secret=plan.signing_secret,
+        )
         return await _Course(plan, sender, on_progress).run()
 
 

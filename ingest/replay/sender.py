@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -15,10 +17,19 @@ import httpx
 import msgspec
 
 from ingest.replay.errors import ReplayStoppedError
+from ingest.sources.signatures import sign
 
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 10.0
 LONGEST_ANSWER_CHARACTERS = 300
+RETRIED = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
+"""Refusals that the same body may outlast."""
+
+
+WRONG_KEY = (
+    "The key is wrong: give --key, or set TWITTERAPI_IO_WEBHOOK_KEYS or STANDARD_WEBHOOK_SECRETS to what the service "
+    "runs with."
+)
 
 
 class TooLargeError(Exception):
@@ -39,7 +50,11 @@ class Acknowledgement(msgspec.Struct):
 
 @dataclass(slots=True)
 class Sender:
-    """Posts bodies to one address. Safe for any number of coroutines at once; counts the retries it took."""
+    """Posts bodies to one address. Safe for any number of coroutines at once; counts the retries it took.
+
+    With a secret it signs each body instead of showing the key, under one id however often it is tried: the service
+    then tells a body that it has from one that it lacks.
+    """
 
     client: httpx.AsyncClient
     url: str
@@ -47,17 +62,21 @@ class Sender:
     patience_seconds: float = 120.0
     first_wait_seconds: float = FIRST_WAIT_SECONDS
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    signing_secret: bytes | None = None
     retries: int = field(default=0, init=False)
 
     async def post(self, content: bytes, content_type: str) -> Acknowledgement:
-        """Post until acknowledged: again after lost connections, 5xx and 408, with growing, jittered pauses.
+        """Post until acknowledged: again after lost connections, 5xx, 408 and 429, with growing, jittered pauses.
 
         Posting again what had arrived after all is harmless: tweets have ids. Raises ``TooLargeError`` on 413, and
         ``ReplayStoppedError`` on any other 4xx, or when the service stays away for ``patience_seconds`` of pauses.
         """
         waited, attempt = 0.0, 0
+        message_id = b"msg_" + secrets.token_hex(16).encode()
         while True:
-            trouble, asked_for = await self._attempt(content, content_type)
+            trouble, asked_for = await self._attempt(
+                content, {"Content-Type": content_type, **self._proof(message_id, content)}
+            )
             if isinstance(trouble, Acknowledgement):
                 return trouble
             if waited >= self.patience_seconds:
@@ -75,16 +94,22 @@ class Sender:
         longest = min(LONGEST_WAIT_SECONDS, self.first_wait_seconds * 2 ** min(attempt, 20))
         return float(longest) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, keeps no secret.
 
-    async def _attempt(self, content: bytes, content_type: str) -> tuple[Acknowledgement | str, float]:
+    def _proof(self, message_id: bytes, content: bytes) -> dict[str, str]:
+        """Return the headers that prove who sends; a signature holds the time, so that each attempt has its own."""
+        if self.signing_secret is None:
+            return {"X-API-Key": self.key}
+        signed = sign(self.signing_secret, message_id, int(time.time()), content)
+        return {name.decode(): value.decode() for name, value in signed.items()}
+
+    async def _attempt(self, content: bytes, headers: dict[str, str]) -> tuple[Acknowledgement | str, float]:
         """Return the acknowledgement, or the reason to try again and the seconds the service asked for."""
-        headers = {"X-API-Key": self.key, "Content-Type": content_type}
         try:
             response = await self.client.post(self.url, content=content, headers=headers)
         except httpx.TransportError as error:
             return f"{type(error).__name__}: {error}", 0.0
         if response.is_success:
             return self._acknowledgement(response), 0.0
-        if response.is_server_error or response.status_code == httpx.codes.REQUEST_TIMEOUT:
+        if response.is_server_error or response.status_code in RETRIED:
             return f"HTTP {response.status_code} {_excerpt(response)}", _retry_after(response)
         raise self._refusal(response)
 
@@ -102,10 +127,9 @@ class Sender:
         if code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return TooLargeError(_excerpt(response))
         advice = {
-            401: "The key is wrong: give --key, or set TWITTERAPI_IO_WEBHOOK_KEYS to what the service runs with.",
-            403: "The key is wrong: give --key, or set TWITTERAPI_IO_WEBHOOK_KEYS to what the service runs with.",
+            401: WRONG_KEY,
+            403: WRONG_KEY,
             404: "Check --url; the source may be switched off there for want of a key.",
-            429: "The service is told to take less: set --rate, and run the same command again to go on.",
         }.get(code, "This answer does not change by trying again.")
         return ReplayStoppedError(f"{self.url} answered {code} {_excerpt(response)}. {advice}")
 

@@ -31,6 +31,11 @@ class KeyHeader:
             return Reason.WRONG_KEY
         return None
 
+    @staticmethod
+    def sent(headers: Headers) -> bytes:
+        """Return the key that was sent."""
+        return next((value for name, value in headers if name == API_KEY_HEADER), b"")
+
 
 def is_any_of(sent: bytes, accepted: tuple[bytes, ...]) -> bool:
     """Compare with every accepted value, to the last byte of each: the time taken names neither value nor position."""

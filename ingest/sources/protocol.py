@@ -24,7 +24,7 @@ class Contents:
 
 
 class Source(Protocol):
-    """A sender of deliveries. All methods are pure and never raise, whatever they are given."""
+    """A sender of deliveries. All methods are pure, but for the clock, and never raise, whatever they are given."""
 
     name: str
     is_configured: bool
@@ -36,6 +36,14 @@ class Source(Protocol):
 
     def authenticate(self, headers: Headers, body: bytes) -> Reason | None:
         """Return why a body is refused; ``None`` if its sender is who it must be. ``body``: the bytes as sent."""
+        ...
+
+    def sender(self, headers: Headers) -> bytes:
+        """Return what tells the senders of this source apart, once they proved who they are."""
+        ...
+
+    def message(self, headers: Headers, body: bytes) -> bytes | None:
+        """Return what a message is remembered by, where the proof says which message it is; else ``None``."""
         ...
 
     def examine(self, body: bytes) -> Contents:

@@ -9,13 +9,11 @@ is. Saving the webhook's address sends ``{"event_type": "test_webhook_url"}``, w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from ingest.normalise.dialects.twitterapi_io import CONTROL_EVENTS, TwitterApiIo
 from ingest.outcomes import Reason
-from ingest.sources.keys import KeyHeader
+from ingest.sources.proofs import KeyOrSignature
 from ingest.sources.protocol import Contents, Headers
 
 
@@ -35,19 +33,27 @@ class TwitterApiIoSource:
     name = "twitterapi_io"
     needs_zone = False
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._keys = KeyHeader(keys)
-        self.is_configured = self._keys.is_configured
+    def __init__(self, proof: KeyOrSignature) -> None:
+        self._proof = proof
+        self.is_configured = proof.is_configured
         self._decode = msgspec.json.Decoder(_Envelope).decode
         self._dialect = TwitterApiIo()
 
     def admit(self, headers: Headers) -> Reason | None:
-        """Return why the key is refused."""
-        return self._keys.check(headers)
+        """Return why the key, or what there is of a signature, is refused."""
+        return self._proof.admit(headers)
 
-    def authenticate(self, headers: Headers, body: bytes) -> Reason | None:  # noqa: ARG002
-        """Return why the key is refused; it proves nothing about the body."""
-        return self._keys.check(headers)
+    def authenticate(self, headers: Headers, body: bytes) -> Reason | None:
+        """Return why the key, which proves nothing about the body, or the signature, which does, is refused."""
+        return self._proof.authenticate(headers, body)
+
+    def sender(self, headers: Headers) -> bytes:
+        """Return the key."""
+        return self._proof.sender(headers)
+
+    def message(self, headers: Headers, body: bytes) -> bytes | None:
+        """Return what a signed message is remembered by; one that came with a key says nothing about itself."""
+        return self._proof.message(headers, body)
 
     def examine(self, body: bytes) -> Contents:
         """Count the tweets, and tell the provider's own messages."""

@@ -6,10 +6,8 @@ Does not belong here: what the lines say (``ingest.normalise.dialects.v1_1``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ingest.outcomes import Reason
-from ingest.sources.keys import KeyHeader
+from ingest.sources.proofs import KeyOrSignature
 from ingest.sources.protocol import Contents, Headers
 
 
@@ -19,17 +17,25 @@ class V1Source:
     name = "v1_1"
     needs_zone = True
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._keys = KeyHeader(keys)
-        self.is_configured = self._keys.is_configured
+    def __init__(self, proof: KeyOrSignature) -> None:
+        self._proof = proof
+        self.is_configured = proof.is_configured
 
     def admit(self, headers: Headers) -> Reason | None:
-        """Return why the key is refused."""
-        return self._keys.check(headers)
+        """Return why the key, or what there is of a signature, is refused."""
+        return self._proof.admit(headers)
 
-    def authenticate(self, headers: Headers, body: bytes) -> Reason | None:  # noqa: ARG002
-        """Return why the key is refused; it proves nothing about the body."""
-        return self._keys.check(headers)
+    def authenticate(self, headers: Headers, body: bytes) -> Reason | None:
+        """Return why the key, which proves nothing about the body, or the signature, which does, is refused."""
+        return self._proof.authenticate(headers, body)
+
+    def sender(self, headers: Headers) -> bytes:
+        """Return the key."""
+        return self._proof.sender(headers)
+
+    def message(self, headers: Headers, body: bytes) -> bytes | None:
+        """Return what a signed message is remembered by; one that came with a key says nothing about itself."""
+        return self._proof.message(headers, body)
 
     def examine(self, body: bytes) -> Contents:
         """Count the lines that are not blank."""

@@ -1,6 +1,6 @@
 """X's API v2 at the front door: the CRC challenge, and a signature over the raw body.
 
-Belongs here: both proofs and the number of tweets.
+Belongs here: both proofs and the number of items.
 Does not belong here: what the tweets say (``ingest.normalise.dialects``), managing webhooks at X.
 
 Source: X's webhook documentation. Challenge: ``GET ?crc_token=T`` is answered with
@@ -16,8 +16,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
-import msgspec
-
+from ingest.normalise.dialects.x_api_v2 import XApiV2
 from ingest.outcomes import Reason
 from ingest.sources.keys import is_any_of
 from ingest.sources.protocol import Contents, Headers
@@ -25,10 +24,6 @@ from ingest.sources.protocol import Contents, Headers
 SIGNATURE_HEADER = b"x-twitter-webhooks-signature"
 
 _PREFIX = b"sha256="
-
-
-class _Envelope(msgspec.Struct):
-    data: msgspec.Raw = msgspec.Raw()
 
 
 class XApiV2Source:
@@ -44,8 +39,7 @@ class XApiV2Source:
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = tuple(secret.encode() for secret in secrets)
         self.is_configured = bool(self._secrets)
-        self._decode = msgspec.json.Decoder(_Envelope).decode
-        self._decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+        self._dialect = XApiV2()
 
     def admit(self, headers: Headers) -> Reason | None:
         """Return why the headers cannot hold a signature."""
@@ -59,13 +53,17 @@ class XApiV2Source:
         expected = tuple(hmac.digest(secret, body, hashlib.sha256) for secret in self._secrets)
         return None if is_any_of(sent, expected) else Reason.WRONG_SIGNATURE
 
+    def sender(self, headers: Headers) -> bytes:  # noqa: ARG002
+        """Return the same for every delivery: X is one sender."""
+        return b""
+
+    def message(self, headers: Headers, body: bytes) -> bytes | None:  # noqa: ARG002
+        """Return ``None``: X's signature names no message, and the same one may be sent again for good reason."""
+        return None
+
     def examine(self, body: bytes) -> Contents:
-        """Count the tweets in ``data``, which is an object or a list; anything else is one event."""
-        try:
-            data = bytes(self._decode(body).data)
-            return Contents(len(self._decode_list(data)) or 1 if data[:1] == b"[" else 1)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return Contents(1)
+        """Count tweets and events. Only the outer shape is decoded: 2 ms for a megabyte."""
+        return Contents(self._dialect.split(body).item_count)
 
     def answer(self, challenge: str) -> str | None:
         """Return the response token of a challenge; ``None`` without a secret."""

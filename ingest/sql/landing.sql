@@ -43,3 +43,21 @@ where pg_inherits.inhparent = to_regclass('raw.deliveries');
 
 -- name: is_writable
 select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off';
+
+-- name: queue_figures
+select
+    figures.waiting_deliveries,
+    figures.oldest_waiting_seconds,
+    figures.normalised_items,
+    figures.duplicate_items,
+    figures.control_items,
+    figures.dead_items
+from raw.queue_figures as figures;
+
+-- name: zone_figures
+select
+    figures.zone,
+    figures.lag_seconds,
+    figures.newest_tweet_age_seconds
+from raw.zone_figures as figures
+order by figures.zone;

@@ -1,11 +1,5 @@
 -- Rules, by zone and tag.
 
--- name: add
-insert into core.twitter_rules (zone_id, source, tag, query, interval_seconds, external_rule_id)
-values (%(zone_id)s, %(source)s, %(tag)s, %(query)s, %(interval_seconds)s, %(external_rule_id)s)
-on conflict on constraint twitter_rules_zone_id_tag_key do nothing
-returning twitter_rules.id;
-
 -- name: holder_of_external_id
 select
     zones.name,
@@ -13,12 +7,6 @@ select
 from core.twitter_rules
 inner join core.zones on twitter_rules.zone_id = zones.id
 where twitter_rules.source = %(source)s and twitter_rules.external_rule_id = %(external_rule_id)s;
-
--- name: set_active
-update core.twitter_rules
-set is_active = %(is_active)s
-where twitter_rules.zone_id = %(zone_id)s and twitter_rules.tag = %(tag)s
-returning twitter_rules.id;
 
 -- name: all
 select

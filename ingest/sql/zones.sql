@@ -1,18 +1,5 @@
 -- Zones, by name. A name is compared as it is written.
 
--- name: add
-insert into core.zones (name, timezone, description)
-values (%(name)s, %(timezone)s, %(description)s)
-on conflict on constraint zones_name_key do nothing
-returning
-    zones.id, zones.name, zones.timezone, zones.description, zones.is_active, zones.created_at, 0::bigint as rule_count;
-
--- name: set_active
-update core.zones
-set is_active = %(is_active)s
-where zones.name = %(name)s
-returning zones.id;
-
 -- name: all
 select
     zones.id,

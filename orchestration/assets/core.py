@@ -23,7 +23,9 @@ from pydantic import Field
 
 import ingest.normalise
 from database import named_sql
-from ingest.normalise.worker import Progress, Worker
+from ingest.normalise.crew import Crew
+from ingest.normalise.settings import NormaliseSettings
+from ingest.normalise.worker import Progress
 from orchestration.catalog import table_spec
 from orchestration.resources import PipelineDatabase
 
@@ -85,17 +87,20 @@ def normalize(
     context: dg.AssetExecutionContext, config: NormalizeConfig, database: PipelineDatabase
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Turn raw deliveries into rows of ``core``, exactly once, in any order, and mark every bucket they change."""
-    with database.connect(application_name="normalize") as connection:
+    with (
+        database.connect(application_name="normalize") as connection,
+        Crew(connection, NormaliseSettings().normalize_workers) as crew,
+    ):
         report = _Reporter(context, connection)
-        worker = Worker(connection)
         if config.once:
-            worker.drain()
+            crew.drain()
         else:
             _take_over(connection, context)
             end = _end_of_window(connection, config.window_seconds)
             unchanged = _watch_code()
-            worker.follow(until=lambda: report.is_done(worker.progress, end) or not unchanged())
-        yield from report.results(worker.progress)
+            crew.worker.follow(until=lambda: report.is_done(crew.progress, end) or not unchanged())
+            crew.dismiss()
+        yield from report.results(crew.progress)
 
 
 class _Reporter:
@@ -158,6 +163,8 @@ class _Reporter:
             metadata["oldest_waiting_seconds"] = float(oldest_seconds)
         if lag_seconds is not None:
             metadata["median_seconds_to_core"] = float(lag_seconds)
+        for zone, zone_lag_seconds in self._connection.execute(_SQL["zone_lags"]):
+            metadata[f"lag_seconds_of_{zone}"] = float(zone_lag_seconds)
         self._context.log_event(dg.AssetObservation(asset_key=DELIVERIES, metadata=metadata))
 
 

@@ -32,7 +32,10 @@ class BuildConfig(dg.Config):
 
     as_of: str = Field(
         default="now",
-        description='The moment that windows such as 24 h end at: "now", or a time like 2026-11-22T18:00:00Z.',
+        description=(
+            'The moment that windows such as 24 h end at: "now", or a time like 2026-11-22T18:00:00Z. The schedules '
+            f'say "{ledger.UNLESS_HELD}": for an hour they keep a time that was asked for.'
+        ),
     )
 
 
@@ -86,7 +89,7 @@ def _selected(context: dg.AssetExecutionContext) -> list[str]:
 
 def _set_as_of(connection: psycopg.Connection[Any], text: str) -> Any:
     try:
-        return ledger.set_as_of(connection, ledger.moment(text))
+        return ledger.set_as_of(connection, ledger.moment(text), unless_held=text == ledger.UNLESS_HELD)
     except ledger.LedgerInputError as error:
         raise dg.Failure(str(error)) from None
 

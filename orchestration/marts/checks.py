@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from orchestration.marts.verification import MARTS, Mart, Verification, verify
+from orchestration.marts.verification import MARTS, RECOUNTED_WHOLE, Mart, Verification, verify
 from orchestration.resources import PipelineDatabase
 
 
@@ -24,7 +24,8 @@ def _check(mart: Mart) -> dg.AssetChecksDefinition:
         blocking=False,
         description=(
             "Recounts the buckets of the latest build and a rotating share of all others straight from core, in one "
-            f"snapshot. Drift must be 0. All buckets are gone through once in {mart.slices} runs."
+            f"snapshot. Drift must be 0. All buckets are gone through in every run up to {RECOUNTED_WHOLE:,} tweets, "
+            f"then once in {mart.slices} runs."
         ),
         compute_kind="postgres",
     )

@@ -15,15 +15,16 @@ from orchestration.marts.assets import POOL, drain
 from orchestration.marts.dbt import FastDbt
 from orchestration.resources import PipelineDatabase
 
+LAYERS = dg.AssetSelection.groups("staging", "intermediate", "marts")
+
 
 def _refresh(name: str, mart: str, description: str, *others: str) -> Any:
     """Return a job that builds a mart after everything that it is built from, tests and verifies it."""
     # Every mart is tested against the zones, which none is built from.
     keys = [dg.AssetKey(["staging", "stg_core__zones"]), *(dg.AssetKey(["marts", table]) for table in (mart, *others))]
-    layers = dg.AssetSelection.groups("staging", "intermediate", "marts")
     return dg.define_asset_job(
         name,
-        selection=dg.AssetSelection.assets(*keys).upstream() & layers,
+        selection=dg.AssetSelection.assets(*keys).upstream() & LAYERS,
         executor_def=dg.in_process_executor,
         description=description,
     )
@@ -33,18 +34,35 @@ refresh_zone_stats = _refresh(
     "refresh_zone_stats",
     "twitter_zone_stats_hourly",
     "Volume and engagement of every zone and hour: hourly, and on demand.",
+    "twitter_zone_stats_daily",
+    "twitter_zone_anomalies",
     "mart_status",
+    "dim_zone",
+    "dim_profile",
 )
 refresh_top_profiles = _refresh(
     "refresh_top_profiles",
     "twitter_top_profiles_by_zone",
-    "The profiles of every zone: every 15 minutes, and on demand.",
+    "The profiles and the most engaged tweets of every zone: every 15 minutes, and on demand.",
+    "twitter_top_profiles_by_zone_window",
+    "twitter_profile_influence",
+    "twitter_viral_tweets",
+    "twitter_engagement_velocity",
+    "twitter_top_engaged_tweets",
+    "twitter_top_engaged_tweet_details",
 )
 refresh_trending = _refresh(
     "refresh_trending",
     "twitter_trending_hashtags",
-    "The hashtags of the last 24 h: every 10 minutes, and on demand.",
+    "What is named in the last hour to seven days, and what rises: every 10 minutes, and on demand.",
+    "twitter_trending_entities",
     "twitter_trending_hashtag_samples",
+)
+build_marts = dg.define_asset_job(
+    "build_marts",
+    selection=LAYERS,
+    executor_def=dg.in_process_executor,
+    description="Everything that dbt builds, tested and verified: when something was never built, and on demand.",
 )
 
 
@@ -95,11 +113,12 @@ def _schedule(job: Any, cron: str) -> dg.ScheduleDefinition:
         job=job,
         cron_schedule=cron,
         execution_timezone="UTC",
+        run_config={"ops": {"dbt_models": {"config": {"as_of": ledger.UNLESS_HELD}}}},
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
 
 
-JOBS = [refresh_zone_stats, refresh_top_profiles, refresh_trending, rebuild_buckets]
+JOBS = [refresh_zone_stats, refresh_top_profiles, refresh_trending, build_marts, rebuild_buckets]
 
 # The cadence of the design document. The minutes differ, so that the three seldom wait for one another.
 SCHEDULES = [

@@ -18,12 +18,23 @@ from database import named_sql
 
 MODELS = (
     "int_zone_author_hourly",
+    "int_zone_author_totals",
     "int_zone_tag_author_hourly",
+    "int_zone_tag_window",
     "twitter_zone_stats_hourly",
     "twitter_top_profiles_by_zone",
     "twitter_trending_hashtags",
+    "int_zone_top_tweets_hourly",
+    "twitter_top_engaged_tweets",
+    "twitter_zone_stats_daily",
+    "twitter_top_profiles_by_zone_window",
+    "int_zone_entity_author_hourly",
+    "twitter_trending_entities",
 )
 """The models that the ledger drives, each before those that are built from it."""
+
+UNLESS_HELD = "now, unless held"
+"""The moment of a scheduled build."""
 
 MARKS_PER_BUILD = 50_000
 """As ``ledger_marks_per_build`` in dbt_project.yml."""
@@ -45,8 +56,8 @@ class Build:
 
 
 def moment(text: str) -> datetime | None:
-    """Return the time that ``text`` names; None for "now", which the database knows best."""
-    if text.strip().lower() in ("", "now"):
+    """Return the time that ``text`` names; None for the present, which the database knows best."""
+    if text.strip().lower() in ("", "now", UNLESS_HELD):
         return None
     try:
         parsed = datetime.fromisoformat(text.strip())
@@ -55,9 +66,13 @@ def moment(text: str) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-def set_as_of(connection: psycopg.Connection[Any], as_of: datetime | None) -> datetime:
-    """Write the moment that the next builds are for, and return it. Without one: the present."""
-    row = connection.execute(_SQL["set_as_of"], {"as_of": as_of}).fetchone()
+def set_as_of(connection: psycopg.Connection[Any], as_of: datetime | None, *, unless_held: bool = False) -> datetime:
+    """Write the moment that the next builds are for, and return it. Without one: the present.
+
+    A moment that is given is held for an hour: builds ``unless_held`` are for it too, so that a schedule does not take
+    an archive away from whoever asked to look at it. The present ends the hold.
+    """
+    row = connection.execute(_SQL["set_as_of"], {"as_of": as_of, "unless_held": unless_held}).fetchone()
     if row is None:
         raise LedgerInputError("ops.as_of has no row: run `make migrate`")
     written: datetime = row[0]

@@ -1,8 +1,19 @@
 -- name: set_as_of
--- The moment that windows end at and hours are complete by; without one given, the present.
-update ops.as_of
-set as_of = coalesce(%(as_of)s::timestamptz, now()), written_at = now()
-returning as_of;
+-- The moment that windows end at and hours are complete by; without one given, the present. A given one is held for an
+-- hour, and a build that respects that keeps it.
+update ops.as_of as present
+set
+    as_of = case
+        when %(as_of)s::timestamptz is not null then %(as_of)s::timestamptz
+        when %(unless_held)s and present.held_until > now() then present.as_of
+        else now()
+    end,
+    held_until = case
+        when %(as_of)s::timestamptz is not null then now() + interval '1 hour'
+        when %(unless_held)s and present.held_until > now() then present.held_until
+    end,
+    written_at = now()
+returning present.as_of;
 
 -- name: waiting
 select
@@ -11,13 +22,29 @@ select
 from (
     select 'int_zone_author_hourly' as model, count(*) as mark_count from ops.int_zone_author_hourly__marks
     union all
+    select 'int_zone_author_totals', count(*) from ops.int_zone_author_totals__marks
+    union all
     select 'int_zone_tag_author_hourly', count(*) from ops.int_zone_tag_author_hourly__marks
+    union all
+    select 'int_zone_tag_window', count(*) from ops.int_zone_tag_window__marks
     union all
     select 'twitter_zone_stats_hourly', count(*) from ops.twitter_zone_stats_hourly__marks
     union all
     select 'twitter_top_profiles_by_zone', count(*) from ops.twitter_top_profiles_by_zone__marks
     union all
     select 'twitter_trending_hashtags', count(*) from ops.twitter_trending_hashtags__marks
+    union all
+    select 'int_zone_top_tweets_hourly', count(*) from ops.int_zone_top_tweets_hourly__marks
+    union all
+    select 'twitter_top_engaged_tweets', count(*) from ops.twitter_top_engaged_tweets__marks
+    union all
+    select 'twitter_zone_stats_daily', count(*) from ops.twitter_zone_stats_daily__marks
+    union all
+    select 'twitter_top_profiles_by_zone_window', count(*) from ops.twitter_top_profiles_by_zone_window__marks
+    union all
+    select 'int_zone_entity_author_hourly', count(*) from ops.int_zone_entity_author_hourly__marks
+    union all
+    select 'twitter_trending_entities', count(*) from ops.twitter_trending_entities__marks
 ) as waiting
 where waiting.model = any(%(models)s);
 
@@ -83,6 +110,17 @@ marked as (
         chosen.author_profile_id
     from chosen
     where not %(dry_run)s
+),
+
+-- What is known of hours without tweets: who listened to them.
+silent_hours as (
+    insert into ops.twitter_zone_stats_hourly__marks (zone_id, hour)
+    select
+        coverage.zone_id,
+        coverage.hour
+    from ops.zone_hour_coverage as coverage
+    inner join chosen_zones on coverage.zone_id = chosen_zones.id
+    where coverage.hour >= %(start)s and coverage.hour < %(end)s and not %(dry_run)s
 )
 
 select count(*) from chosen;

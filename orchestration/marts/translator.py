@@ -13,6 +13,9 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject
 
 from orchestration.catalog import OWNERS
 
+COVERAGE = dg.AssetKey(["ops", "zone_hour_coverage"])
+"""Of the pipeline's own tables, the one that is data: which hours were listened to."""
+
 LEDGER_SCHEMA = "ops"
 """Claims and notes of the ledger are dbt sources, so that models can be unit-tested; in the graph they are noise."""
 
@@ -20,8 +23,16 @@ FRESHNESS = {
     "twitter_zone_stats_hourly": (timedelta(minutes=80), timedelta(hours=3)),
     "twitter_top_profiles_by_zone": (timedelta(minutes=25), timedelta(hours=1)),
     "twitter_trending_hashtags": (timedelta(minutes=18), timedelta(minutes=45)),
+    "twitter_trending_entities": (timedelta(minutes=18), timedelta(minutes=45)),
+    "int_zone_entity_author_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
+    "twitter_zone_stats_daily": (timedelta(minutes=80), timedelta(hours=3)),
+    "twitter_top_profiles_by_zone_window": (timedelta(minutes=25), timedelta(hours=1)),
+    "twitter_top_engaged_tweets": (timedelta(minutes=25), timedelta(hours=1)),
+    "int_zone_top_tweets_hourly": (timedelta(minutes=25), timedelta(hours=1)),
     "int_zone_author_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_tag_author_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
+    "int_zone_author_totals": (timedelta(minutes=18), timedelta(minutes=45)),
+    "int_zone_tag_window": (timedelta(minutes=18), timedelta(minutes=45)),
 }
 """Age at which a table warns and fails: one missed tick of its schedule and a run's length, then several ticks."""
 
@@ -34,7 +45,7 @@ class MartsTranslator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = self.get_resource_props(manifest, unique_id)
         return spec.replace_attributes(
-            deps=[dep for dep in spec.deps if dep.asset_key.path[0] != LEDGER_SCHEMA],
+            deps=[dep for dep in spec.deps if dep.asset_key.path[0] != LEDGER_SCHEMA or dep.asset_key == COVERAGE],
             kinds={"dbt", "postgres", _kind(node)},
             freshness_policy=_freshness(node["name"]),
         )

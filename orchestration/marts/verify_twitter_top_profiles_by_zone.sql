@@ -1,4 +1,5 @@
--- The recount of twitter_top_profiles_by_zone, straight from core.
+-- The recount of twitter_top_profiles_by_zone, straight from core; and of the totals that it is built from, from the
+-- hours below them: a total that is wrong need not have reached the mart yet.
 -- All statements run in one transaction with one snapshot.
 
 -- name: choose
@@ -18,6 +19,10 @@ profiles as (
     select mart.profile_id
     from marts.twitter_top_profiles_by_zone as mart
     where mod(hashint8(mart.profile_id)::bigint + 2147483648, %(slices)s) = %(slice)s
+    union
+    select totals.author_profile_id
+    from intermediate.int_zone_author_totals as totals
+    where mod(hashint8(totals.author_profile_id)::bigint + 2147483648, %(slices)s) = %(slice)s
 ),
 
 candidates as (
@@ -35,9 +40,27 @@ select marks.zone_id, marks.profile_id from ops.twitter_top_profiles_by_zone__ma
 except
 select marks.zone_id, marks.author_profile_id from ops.int_zone_author_hourly__marks as marks
 except
+select marks.zone_id, marks.author_profile_id from ops.int_zone_author_totals__marks as marks
+except
 select zones.id, marks.profile_id
 from ops.twitter_top_profiles_by_zone__profile_marks as marks
 cross join core.zones;
+
+-- name: sealed
+-- What retention has taken is not in core any more: the sealed hours hold it.
+create temporary table sealed_parts on commit drop as
+select
+    hours.zone_id,
+    hours.author_profile_id as profile_id,
+    sum(hours.tweet_count) as tweet_count,
+    sum(hours.total_engagement) as total_engagement,
+    sum(hours.engagement_known_count) as engagement_known_count,
+    max(hours.last_tweet_at) as last_tweet_at
+from checked_buckets
+inner join intermediate.int_zone_author_hourly as hours
+    on checked_buckets.zone_id = hours.zone_id and checked_buckets.profile_id = hours.author_profile_id
+where ops.is_sealed(hours.hour)
+group by hours.zone_id, hours.author_profile_id;
 
 -- name: recount
 create temporary table recounted on commit drop as
@@ -57,17 +80,39 @@ tweets as (
             tweets.tweet_id,
             tweets.twitter_created_at
         from core.twitter_tweets as tweets
-        where tweets.author_profile_id = profiles.profile_id
+        where tweets.author_profile_id = profiles.profile_id and tweets.suppressed_at is null
         offset 0
     ) as found
-    inner join core.twitter_tweet_zones as links on found.tweet_id = links.tweet_id
+    inner join core.twitter_tweet_zones as links on found.tweet_id = links.tweet_id and links.suppressed_at is null
     inner join checked_buckets
         on links.zone_id = checked_buckets.zone_id and profiles.profile_id = checked_buckets.profile_id
+),
+
+parts as (
+    select
+        tweets.zone_id,
+        tweets.profile_id,
+        count(*) as tweet_count,
+        sum(metrics.total_engagement) as total_engagement,
+        count(metrics.total_engagement) as engagement_known_count,
+        max(tweets.twitter_created_at) as last_tweet_at
+    from tweets
+    left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
+    group by tweets.zone_id, tweets.profile_id
+    union all
+    select
+        sealed_parts.zone_id,
+        sealed_parts.profile_id,
+        sealed_parts.tweet_count,
+        sealed_parts.total_engagement,
+        sealed_parts.engagement_known_count,
+        sealed_parts.last_tweet_at
+    from sealed_parts
 )
 
 select
-    tweets.zone_id,
-    tweets.profile_id,
+    parts.zone_id,
+    parts.profile_id,
     profiles.twitter_user_id::text as twitter_user_id,
     profiles.username,
     profiles.name,
@@ -75,14 +120,13 @@ select
     profiles.is_verified,
     profiles.is_blue_verified,
     profiles.followers_count,
-    count(*) as tweet_count,
-    sum(metrics.total_engagement)::bigint as total_engagement,
-    round(avg(metrics.total_engagement), 18) as avg_engagement,
-    max(tweets.twitter_created_at) as last_tweet_at
-from tweets
-inner join core.twitter_profiles as profiles on tweets.profile_id = profiles.twitter_user_id
-left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
-group by tweets.zone_id, tweets.profile_id, profiles.twitter_user_id;
+    sum(parts.tweet_count)::bigint as tweet_count,
+    sum(parts.total_engagement)::bigint as total_engagement,
+    round(sum(parts.total_engagement) / nullif(sum(parts.engagement_known_count), 0), 18) as avg_engagement,
+    max(parts.last_tweet_at) as last_tweet_at
+from parts
+inner join core.twitter_profiles as profiles on parts.profile_id = profiles.twitter_user_id
+group by parts.zone_id, parts.profile_id, profiles.twitter_user_id;
 
 -- name: compare
 create temporary table drifted_buckets on commit drop as
@@ -106,14 +150,48 @@ with present as (
         on mart.zone_id = checked_buckets.zone_id and mart.profile_id = checked_buckets.profile_id
 ),
 
+totals as (
+    select
+        totals.zone_id,
+        totals.author_profile_id as profile_id,
+        totals.tweet_count,
+        totals.known_engagement,
+        totals.engagement_known_count
+    from checked_buckets
+    inner join intermediate.int_zone_author_totals as totals
+        on checked_buckets.zone_id = totals.zone_id and checked_buckets.profile_id = totals.author_profile_id
+),
+
+summed as (
+    select
+        hours.zone_id,
+        hours.author_profile_id as profile_id,
+        sum(hours.tweet_count)::bigint as tweet_count,
+        coalesce(sum(hours.total_engagement), 0)::bigint as known_engagement,
+        sum(hours.engagement_known_count)::bigint as engagement_known_count
+    from checked_buckets
+    inner join intermediate.int_zone_author_hourly as hours
+        on checked_buckets.zone_id = hours.zone_id and checked_buckets.profile_id = hours.author_profile_id
+    group by hours.zone_id, hours.author_profile_id
+),
+
 differences as (
     (select * from present except all select * from recounted)
     union all
     (select * from recounted except all select * from present)
+),
+
+total_differences as (
+    (select * from totals except all select * from summed)
+    union all
+    (select * from summed except all select * from totals)
 )
 
-select distinct differences.zone_id, differences.profile_id
-from differences;
+select differences.zone_id, differences.profile_id
+from differences
+union
+select total_differences.zone_id, total_differences.profile_id
+from total_differences;
 
 -- name: mark
 -- From the bottom: what the mart is built from may be what is wrong.
@@ -129,6 +207,12 @@ with from_below as (
     inner join core.twitter_tweets as tweets on drifted_buckets.profile_id = tweets.author_profile_id
     inner join core.twitter_tweet_zones as links
         on tweets.tweet_id = links.tweet_id and drifted_buckets.zone_id = links.zone_id
+),
+
+totals as (
+    insert into ops.int_zone_author_totals__marks (zone_id, author_profile_id)
+    select drifted_buckets.zone_id, drifted_buckets.profile_id
+    from drifted_buckets
 )
 
 insert into ops.twitter_top_profiles_by_zone__marks (zone_id, profile_id)

@@ -1,4 +1,5 @@
--- The recount of twitter_trending_hashtags, straight from core, for the window that the mart was last built for.
+-- The recount of twitter_trending_hashtags, straight from core, for the window that the mart was last built for; and of
+-- the partial that it is built from, from the hours below it: what is wrong there need not have reached the mart yet.
 -- All statements run in one transaction with one snapshot.
 
 -- name: choose
@@ -28,6 +29,10 @@ tags as (
     select mart.hashtag
     from marts.twitter_trending_hashtags as mart
     where mod(hashtext(mart.hashtag)::bigint + 2147483648, %(slices)s) = %(slice)s
+    union
+    select present.hashtag
+    from intermediate.int_zone_tag_window as present
+    where mod(hashtext(present.hashtag)::bigint + 2147483648, %(slices)s) = %(slice)s
 ),
 
 candidates as (
@@ -48,6 +53,8 @@ select candidates.zone_id, candidates.hashtag
 from candidates
 except
 select marks.zone_id, marks.hashtag from ops.twitter_trending_hashtags__marks as marks
+except
+select marks.zone_id, marks.hashtag from ops.int_zone_tag_window__marks as marks
 except
 select built.zone_id, built.hashtag
 from changed_hours
@@ -121,10 +128,13 @@ uses as (
     from spelled
     cross join bounds
     inner join core.twitter_tweets as tweets on spelled.tweet_id = tweets.tweet_id
-    inner join core.twitter_tweet_zones as links on spelled.tweet_id = links.tweet_id
+    inner join core.twitter_tweet_zones as links on spelled.tweet_id = links.tweet_id and links.suppressed_at is null
     inner join checked_buckets on links.zone_id = checked_buckets.zone_id and spelled.hashtag = checked_buckets.hashtag
     left join core.twitter_tweet_metrics as metrics on spelled.tweet_id = metrics.tweet_id
-    where tweets.twitter_created_at >= bounds.first_hour and tweets.twitter_created_at <= bounds.as_of
+    where
+        tweets.suppressed_at is null
+        and tweets.twitter_created_at >= bounds.first_hour
+        and tweets.twitter_created_at <= bounds.as_of
 ),
 
 votes as (
@@ -169,14 +179,125 @@ with present as (
     inner join checked_buckets on mart.zone_id = checked_buckets.zone_id and mart.hashtag = checked_buckets.hashtag
 ),
 
+windows as (
+    select
+        present.zone_id,
+        present.hashtag,
+        present.tweet_count,
+        present.author_count,
+        present.known_engagement,
+        present.known_row_count,
+        present.last_used_at,
+        present.spellings,
+        present.spelling_counts,
+        present.top_tweet_ids,
+        present.top_tweet_engagements
+    from checked_buckets
+    inner join intermediate.int_zone_tag_window as present
+        on checked_buckets.zone_id = present.zone_id and checked_buckets.hashtag = present.hashtag
+),
+
+rows_below as (
+    select
+        hours.zone_id,
+        hours.hashtag,
+        hours.author_profile_id,
+        hours.original_hashtag,
+        hours.tweet_count,
+        hours.total_engagement,
+        hours.last_used_at,
+        hours.top_tweet_ids,
+        hours.top_tweet_engagements
+    from ops.mart_state as state
+    cross join checked_buckets
+    inner join intermediate.int_zone_tag_author_hourly as hours
+        on checked_buckets.zone_id = hours.zone_id and checked_buckets.hashtag = hours.hashtag
+    where
+        state.model = 'int_zone_tag_window'
+        and hours.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
+        and hours.hour <= date_trunc('hour', state.as_of, 'UTC')
+),
+
+votes as (
+    select
+        rows_below.zone_id,
+        rows_below.hashtag,
+        rows_below.original_hashtag as spelling,
+        sum(rows_below.tweet_count)::bigint as vote_count
+    from rows_below
+    group by rows_below.zone_id, rows_below.hashtag, rows_below.original_hashtag
+),
+
+spellings as (
+    select
+        votes.zone_id,
+        votes.hashtag,
+        array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C") as spellings,
+        array_agg(votes.vote_count order by votes.vote_count desc, votes.spelling collate "C") as spelling_counts
+    from votes
+    group by votes.zone_id, votes.hashtag
+),
+
+samples as (
+    select
+        rows_below.zone_id,
+        rows_below.hashtag,
+        array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc) as tweet_ids,
+        array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc) as engagements
+    from rows_below
+    cross join lateral unnest(rows_below.top_tweet_ids, rows_below.top_tweet_engagements)
+        as entry (tweet_id, engagement)
+    group by rows_below.zone_id, rows_below.hashtag
+),
+
+summed as (
+    select
+        rows_below.zone_id,
+        rows_below.hashtag,
+        sum(rows_below.tweet_count)::bigint as tweet_count,
+        count(distinct rows_below.author_profile_id) as author_count,
+        coalesce(sum(rows_below.total_engagement), 0)::bigint as known_engagement,
+        count(rows_below.total_engagement) as known_row_count,
+        max(rows_below.last_used_at) as last_used_at
+    from rows_below
+    group by rows_below.zone_id, rows_below.hashtag
+),
+
+windows_summed as (
+    select
+        summed.zone_id,
+        summed.hashtag,
+        summed.tweet_count,
+        summed.author_count,
+        summed.known_engagement,
+        summed.known_row_count,
+        summed.last_used_at,
+        spellings.spellings,
+        spellings.spelling_counts,
+        samples.tweet_ids[1:3] as top_tweet_ids,
+        samples.engagements[1:3] as top_tweet_engagements
+    from summed
+    inner join spellings on summed.zone_id = spellings.zone_id and summed.hashtag = spellings.hashtag
+    inner join samples on summed.zone_id = samples.zone_id and summed.hashtag = samples.hashtag
+),
+
 differences as (
     (select * from present except all select * from recounted)
     union all
     (select * from recounted except all select * from present)
+),
+
+window_differences as (
+    (select * from windows except all select * from windows_summed)
+    union all
+    (select * from windows_summed except all select * from windows)
 )
 
-select distinct differences.zone_id, differences.hashtag
-from differences;
+select differences.zone_id, differences.hashtag
+from differences
+union
+select window_differences.zone_id, window_differences.hashtag
+from window_differences;
 
 -- name: mark
 -- From the bottom: what the mart is built from may be what is wrong.
@@ -200,6 +321,12 @@ with from_below as (
     inner join core.twitter_tweets as tweets on entities.tweet_id = tweets.tweet_id
     inner join core.twitter_tweet_zones as links
         on tweets.tweet_id = links.tweet_id and drifted_buckets.zone_id = links.zone_id
+),
+
+windows as (
+    insert into ops.int_zone_tag_window__marks (zone_id, hashtag)
+    select drifted_buckets.zone_id, drifted_buckets.hashtag
+    from drifted_buckets
 )
 
 insert into ops.twitter_trending_hashtags__marks (zone_id, hashtag)

@@ -1,4 +1,4 @@
--- The recount of twitter_zone_stats_hourly, straight from core: none of the tables that the mart is built from is read.
+-- The recount of twitter_zone_stats_hourly, straight from core and the coverage.
 -- All statements run in one transaction with one snapshot.
 
 -- name: choose
@@ -21,7 +21,8 @@ days as (
                 order by tweets.tweet_id
                 limit 1
             ),
-            (select date_trunc('day', min(mart.hour), 'UTC') from marts.twitter_zone_stats_hourly as mart)
+            (select date_trunc('day', min(mart.hour), 'UTC') from marts.twitter_zone_stats_hourly as mart),
+            (select date_trunc('day', min(coverage.hour), 'UTC') from ops.zone_hour_coverage as coverage)
         ),
         greatest(
             (
@@ -30,7 +31,8 @@ days as (
                 order by tweets.tweet_id desc
                 limit 1
             ),
-            (select max(mart.hour) from marts.twitter_zone_stats_hourly as mart)
+            (select max(mart.hour) from marts.twitter_zone_stats_hourly as mart),
+            (select max(coverage.hour) from ops.zone_hour_coverage as coverage)
         ),
         interval '1 day'
     ) as day
@@ -85,36 +87,75 @@ tweets as (
             and tweets.tweet_id < core.end_tweet_id_of(hours.hour + interval '1 hour')
             and tweets.twitter_created_at >= hours.hour
             and tweets.twitter_created_at < hours.hour + interval '1 hour'
+            and tweets.suppressed_at is null
         offset 0
     ) as found
-    inner join core.twitter_tweet_zones as links on found.tweet_id = links.tweet_id
+    inner join core.twitter_tweet_zones as links on found.tweet_id = links.tweet_id and links.suppressed_at is null
     inner join checked_buckets on links.zone_id = checked_buckets.zone_id and hours.hour = checked_buckets.hour
+),
+
+counted as (
+    select
+        tweets.zone_id,
+        tweets.hour,
+        count(*) as total_tweets,
+        count(distinct tweets.author_profile_id) as unique_authors,
+        sum(metrics.retweet_count)::bigint as total_retweets,
+        sum(metrics.reply_count)::bigint as total_replies,
+        sum(metrics.like_count)::bigint as total_likes,
+        sum(metrics.quote_count)::bigint as total_quotes,
+        sum(metrics.view_count)::bigint as total_views,
+        sum(metrics.total_engagement)::bigint as total_engagement,
+        round(avg(metrics.total_engagement), 18) as avg_engagement,
+        round(avg(metrics.retweet_count), 18) as avg_retweets,
+        round(avg(metrics.like_count), 18) as avg_likes,
+        count(*) filter (where tweets.has_media) as tweets_with_media,
+        count(*) filter (where tweets.has_links) as tweets_with_links,
+        count(*) filter (where tweets.is_reply) as reply_tweets,
+        round(avg(tweets.sentiment_score), 18) as avg_sentiment
+    from tweets
+    left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
+    group by tweets.zone_id, tweets.hour
+),
+
+listened as (
+    select
+        coverage.zone_id,
+        coverage.hour,
+        coverage.is_covered,
+        coverage.covered_seconds,
+        case when coverage.is_covered then 0 end as none
+    from ops.zone_hour_coverage as coverage
+    inner join checked_buckets on coverage.zone_id = checked_buckets.zone_id and coverage.hour = checked_buckets.hour
 )
 
 select
-    tweets.zone_id,
-    tweets.hour,
-    count(*) as total_tweets,
-    count(distinct tweets.author_profile_id) as unique_authors,
-    sum(metrics.retweet_count)::bigint as total_retweets,
-    sum(metrics.reply_count)::bigint as total_replies,
-    sum(metrics.like_count)::bigint as total_likes,
-    sum(metrics.quote_count)::bigint as total_quotes,
-    sum(metrics.view_count)::bigint as total_views,
-    sum(metrics.total_engagement)::bigint as total_engagement,
-    round(avg(metrics.total_engagement), 18) as avg_engagement,
-    round(avg(metrics.retweet_count), 18) as avg_retweets,
-    round(avg(metrics.like_count), 18) as avg_likes,
-    count(*) filter (where tweets.has_media) as tweets_with_media,
-    count(*) filter (where tweets.has_links) as tweets_with_links,
-    count(*) filter (where tweets.is_reply) as reply_tweets,
-    round(avg(tweets.sentiment_score), 18) as avg_sentiment,
-    tweets.hour + interval '1 hour' <= (
+    checked_buckets.zone_id,
+    checked_buckets.hour,
+    case when counted.hour is null then listened.none else counted.total_tweets end as total_tweets,
+    case when counted.hour is null then listened.none else counted.unique_authors end as unique_authors,
+    case when counted.hour is null then listened.none else counted.total_retweets end as total_retweets,
+    case when counted.hour is null then listened.none else counted.total_replies end as total_replies,
+    case when counted.hour is null then listened.none else counted.total_likes end as total_likes,
+    case when counted.hour is null then listened.none else counted.total_quotes end as total_quotes,
+    case when counted.hour is null then listened.none else counted.total_views end as total_views,
+    case when counted.hour is null then listened.none else counted.total_engagement end as total_engagement,
+    counted.avg_engagement,
+    counted.avg_retweets,
+    counted.avg_likes,
+    case when counted.hour is null then listened.none else counted.tweets_with_media end as tweets_with_media,
+    case when counted.hour is null then listened.none else counted.tweets_with_links end as tweets_with_links,
+    case when counted.hour is null then listened.none else counted.reply_tweets end as reply_tweets,
+    counted.avg_sentiment,
+    checked_buckets.hour + interval '1 hour' <= (
         select state.as_of from ops.mart_state as state where state.model = 'twitter_zone_stats_hourly'
-    ) as is_complete
-from tweets
-left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
-group by tweets.zone_id, tweets.hour;
+    ) as is_complete,
+    coalesce(listened.is_covered, false) as is_covered,
+    coalesce(listened.covered_seconds, 0) as covered_seconds
+from checked_buckets
+left join counted on checked_buckets.zone_id = counted.zone_id and checked_buckets.hour = counted.hour
+left join listened on checked_buckets.zone_id = listened.zone_id and checked_buckets.hour = listened.hour
+where counted.hour is not null or listened.hour is not null;
 
 -- name: compare
 create temporary table drifted_buckets on commit drop as
@@ -137,7 +178,9 @@ with present as (
         mart.tweets_with_links,
         mart.reply_tweets,
         mart.avg_sentiment,
-        mart.is_complete
+        mart.is_complete,
+        mart.is_covered,
+        mart.covered_seconds
     from marts.twitter_zone_stats_hourly as mart
     inner join checked_buckets on mart.zone_id = checked_buckets.zone_id and mart.hour = checked_buckets.hour
 ),

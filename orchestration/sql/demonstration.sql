@@ -15,7 +15,7 @@ from core.zones
 inner join lateral (
     select hours.*
     from marts.twitter_zone_stats_hourly as hours
-    where hours.zone_id = zones.id and hours.is_complete
+    where hours.zone_id = zones.id and hours.is_complete and hours.total_tweets > 0
     order by hours.hour desc
     limit 1
 ) as latest on true

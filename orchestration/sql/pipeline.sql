@@ -30,6 +30,15 @@ select
         ) as latest
     ) as median_seconds_to_core;
 
+-- How late the latest tweets of each zone came, of the first fifty by name: each is a plot of its own.
+-- name: zone_lags
+select
+    figures.zone,
+    figures.lag_seconds
+from raw.zone_figures as figures
+order by figures.zone
+limit 50;
+
 -- Accepted items against what became of them, within one snapshot. Waiting items are those of deliveries in the queue.
 -- name: accounting_balance
 select
@@ -88,24 +97,16 @@ select
             and not exists (select from core.twitter_tweets as tweets where tweets.tweet_id = entities.tweet_id)
     ) as entities_without_tweet;
 
--- Deliveries with open dead letters that a filter names; NULL matches everything.
--- name: deliveries_with_dead_letters
-select distinct letters.delivery_id
-from raw.dead_letters as letters
+-- Whether a run holds the advisory lock of the one at work, and whether one holds that of the next in line.
+-- name: who_is_at_work
+select
+    coalesce(bool_or(locks.objid = %(at_work)s), false) as is_somebody_at_work,
+    coalesce(bool_or(locks.objid = %(next_in_line)s), false) as somebody_waits
+from pg_locks as locks
+inner join pg_database as databases on locks.database = databases.oid
 where
-    letters.resolved_at is null
-    and (%(source)s::text is null or letters.source = %(source)s)
-    and (%(reason)s::text is null or letters.reason = %(reason)s)
-    and (%(since)s::timestamptz is null or letters.received_at >= %(since)s)
-    and letters.delivery_id > %(after)s
-order by letters.delivery_id
-limit %(limit)s;
-
--- name: count_dead_letters
-select count(*), count(distinct letters.delivery_id)
-from raw.dead_letters as letters
-where
-    letters.resolved_at is null
-    and (%(source)s::text is null or letters.source = %(source)s)
-    and (%(reason)s::text is null or letters.reason = %(reason)s)
-    and (%(since)s::timestamptz is null or letters.received_at >= %(since)s);
+    databases.datname = current_database()
+    and locks.locktype = 'advisory'
+    and locks.classid = 0
+    and locks.objsubid = 1
+    and locks.granted;

@@ -88,6 +88,27 @@ def test_a_key_of_one_zone_sees_nothing_of_the_others(app: Starlette, world: Wor
         assert reader.get("/v1/audit-log").status_code == 403
 
 
+def test_a_conversation_leaves_out_the_replies_of_closed_zones(app: Starlette, world: World) -> None:
+    news, other = (
+        world.connection.execute("select id from core.zones where name = %s", (name,)).fetchone()[0]  # type: ignore[index]
+        for name in ("news", "other")
+    )
+    root = world.tweet(news, text="root")
+    open_reply = world.tweet(news, reply_to=root, conversation=root)
+    closed_reply = world.tweet(other, reply_to=root, conversation=root)
+    embedded = world.tweet(reply_to=root, conversation=root)
+    world.connection.commit()
+
+    with asking(app) as reader:
+        seen = {}
+        for key in (ALL_ZONES, NEWS_ONLY):
+            answer = reader.get(f"/v1/tweets/{root}/conversation", headers={"Authorization": f"Bearer {key}"})
+            seen[key] = {int(part["tweet"]["tweet_id"]) for part in answer.json()["data"]}
+
+    assert seen[ALL_ZONES] == {root, open_reply, closed_reply, embedded}
+    assert seen[NEWS_ONLY] == {root, open_reply, embedded}
+
+
 def test_an_etag_lasts_as_long_as_the_data_version(client: httpx.Client, app: Starlette, world: World) -> None:
     first = client.get("/v1/zones/news/volume")
     etag = first.headers["ETag"]
@@ -172,7 +193,7 @@ def test_marts_that_were_never_built_are_said_to_be(connection: psycopg.Connecti
     with asking(build(settings(), role_urls["api_reader"], None), ALL_ZONES) as reader:
         answer = reader.get("/v1/zones/news/trending")
         assert answer.status_code == 503
-        assert "materialise" in answer.json()["detail"]
+        assert "build_marts" in answer.json()["detail"]
         assert reader.get("/v1/zones/news/tweets").json()["data"] == []
 
 

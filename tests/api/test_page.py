@@ -1,14 +1,13 @@
 """The dashboard in a real browser: it draws, is read by keyboard, is accessible, and fetches nothing from elsewhere.
 
-Needs Chromium; the accessibility rules are axe-core's, from ``AXE_PATH`` or ``node_modules/axe-core/axe.min.js``.
+Needs Chromium; the accessibility rules are axe-core's, as axe-playwright-python ships them.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from tests.api.conftest import serving, settings
 from tests.datalayer.world import World
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-AXE = Path(os.environ.get("AXE_PATH", "node_modules/axe-core/axe.min.js"))
+AXE = files("axe_playwright_python") / "axe.min.js"
 
 pytestmark = [
     pytest.mark.browser,
@@ -140,8 +139,6 @@ def test_nothing_is_wider_than_a_phone(page: Any, address: str, path: str) -> No
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("path", ["/", "/zones/news", "/zones/news?range=30d&q=rain", "/sign-in"])
 def test_axe_finds_nothing(browser: Any, address: str, path: str, width: int, theme: str) -> None:
-    if not AXE.exists():
-        pytest.skip(f"axe-core is not at {AXE} (npm install axe-core, or set AXE_PATH)")
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, bypass_csp=True)
     page = context.new_page()
     page.goto(address + path)

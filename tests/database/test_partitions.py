@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ import psycopg
 import pytest
 
 from database import partitions, schema_dump, snowflake
+from tests.waiting import wait_until
 
 Connection = psycopg.Connection[Any]
 
@@ -165,12 +165,6 @@ def write_profile(connection: Connection, user_id: int) -> None:
         " values (%s, now(), now(), now(), 0)",
         (user_id,),
     )
-
-
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def test_a_lock_that_never_comes_is_an_error_and_leaves_nothing_half_made(

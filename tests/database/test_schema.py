@@ -75,7 +75,7 @@ class TestGrants:
         assert privileges["raw.deliveries"] == {"insert"}
         assert privileges["raw.delivery_queue"] == {"insert"}
         others = {name for name in privileges if name not in {"raw.deliveries", "raw.delivery_queue"}}
-        assert others == {"raw.compression_dictionaries"}
+        assert others == {"raw.compression_dictionaries", "raw.queue_figures", "raw.zone_figures"}
         assert privileges["raw.compression_dictionaries"] == {"select", "insert"}
 
     @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -25,6 +27,8 @@ from datalayer.cache import Answer, Cache, CacheMetrics
 from datalayer.cached import CachedReads
 from datalayer.errors import NotFoundError
 from tests.datalayer.world import World
+
+ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -88,16 +92,25 @@ def test_a_new_version_is_loaded_at_once(redis_url: str) -> None:
     assert source.loads == 2
 
 
-def test_five_hundred_readers_of_a_cold_key_cause_one_load(redis_url: str) -> None:
-    """Four caches stand for four processes: they share nothing but the server."""
-    source = Source(seconds=0.2)
-    caches = [Cache(cache.connect(redis_url)) for _ in range(4)]
+def test_five_hundred_readers_in_four_processes_cause_one_load_of_a_cold_key(redis_url: str) -> None:
+    board = redis.Redis.from_url(redis_url)
+    command = [sys.executable, "-m", "tests.datalayer.cold_readers", redis_url, "125"]
+    processes = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)]
+    try:
+        deadline = time.monotonic() + 60
+        while int(board.get("ready") or 0) < 4:  # type: ignore[arg-type]
+            assert time.monotonic() < deadline, "the readers did not start"
+            time.sleep(0.01)
+        board.set("go", 1)
+        outcomes = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    loads = board.get("loads")
+    board.close()
 
-    with ThreadPoolExecutor(100) as readers:
-        answers = list(readers.map(lambda number: source.read(caches[number % 4]), range(500)))
-
-    assert source.loads == 1
-    assert {tuple(answer.value) for answer in answers} == {(1, 2, 3)}
+    assert [code for _, code in outcomes] == [0, 0, 0, 0], outcomes
+    assert loads == b"1"
 
 
 def test_without_a_server_every_thread_still_shares_one_load() -> None:
@@ -283,3 +296,13 @@ def test_every_cached_read_comes_back_from_the_cache_as_it_went_in(
         loaded = read()
         assert read() == loaded
         assert loaded.value
+
+
+def test_everything_can_be_forgotten_and_searched(redis_url: str) -> None:
+    """Erasure: also the copies that would be shown while loading fails."""
+    source, cached = Source(), Cache(cache.connect(redis_url))
+    source.read(cached)
+    assert cache.search(redis_url, lambda body: b"nobody" in body) == (2, 0)
+    assert cache.search(redis_url, bool) == (2, 2)
+    assert cache.forget_all(redis_url) == 2
+    assert cache.search(redis_url, bool) == (0, 0)

@@ -4,35 +4,54 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from database.codec import Codec
 from datalayer import analytics, engagement, entities, freshness, profiles, rules, trending, tweets, zones
 from datalayer.errors import ConflictError, InvalidQueryError, NotFoundError
-from datalayer.windows import Span
 from tests.datalayer.world import World
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
-def test_a_volume_chart_has_every_hour_and_tells_zero_from_unknown(world: World) -> None:
-    zone = world.zone("news", created=3 * HOUR + timedelta(minutes=10))
+def test_a_volume_chart_has_every_hour_and_tells_none_from_nobody_listened(world: World) -> None:
+    zone = world.zone("news")
     world.tweet(zone)
     world.tweet(zone, ago=2 * HOUR)
+    world.tweet(zone, ago=3 * HOUR)
+    world.listened(zone, 0 * HOUR, HOUR, 2 * HOUR)
+    world.listened(zone, 3 * HOUR, 4 * HOUR, covered=False)
     world.build_marts()
 
-    points = analytics.get_volume_chart(world.connection, zone, now=world.now + HOUR, hours=6)
+    points = analytics.get_volume_chart(world.connection, zone, now=world.now + HOUR, hours=7)
 
-    assert [(point.total_tweets, point.is_complete) for point in points] == [
-        (None, True),
-        (0, True),
-        (1, True),
-        (0, True),
-        (1, False),
-        (None, False),
+    assert [(point.total_tweets, point.is_covered, point.is_complete) for point in points] == [
+        (None, False, True),  # No row of coverage: nobody was there.
+        (None, False, True),  # Listened to for a while, and nothing came: unknown, not none.
+        (1, False, True),  # The least that it can be.
+        (1, True, True),
+        (0, True, True),
+        (1, True, False),
+        (None, False, False),
     ]
+
+
+def test_a_day_is_covered_if_each_of_its_hours_is(world: World) -> None:
+    zone = world.zone("news")
+    world.tweet(zone)
+    world.listened(zone, *(hours * HOUR for hours in range(72)))
+    world.connection.execute(
+        "update ops.zone_hour_coverage set is_covered = false where hour = date_trunc('day', %s::timestamptz, 'UTC')",
+        (world.now - DAY,),
+    )
+    world.build_marts()
+
+    days = analytics.get_daily_volume_chart(world.connection, zone, now=world.now, days=2)
+
+    assert [(day.total_tweets, day.is_covered) for day in days] == [(0, False), (1, True)]
 
 
 def test_days_are_counted_in_the_time_zone_asked_for(world: World) -> None:
@@ -69,6 +88,44 @@ def test_top_users_are_ranked_with_unknown_last(world: World, order_by: analytic
 
     assert [user.profile_id for user in ranked] == expected
     assert [user.profile_id for user in windowed] == expected
+
+
+def test_top_users_of_a_kept_window_are_those_of_its_hours(world: World) -> None:
+    zone = world.zone("news")
+    for number, ago in enumerate((HOUR, 30 * HOUR, 200 * HOUR)):
+        world.tweet(zone, author=number + 1, ago=ago, likes=number)
+    world.build_marts()
+
+    for window, hours, expected in (("24h", 24, [1]), ("7d", 168, [2, 1]), ("30d", 720, [3, 2, 1])):
+        kept = analytics.get_top_users_of_kept_window(world.connection, zone, window)  # type: ignore[arg-type]
+        counted = analytics.get_top_users_of_window(world.connection, zone, now=world.now, hours=hours)
+        assert [user.profile_id for user in kept] == expected
+        assert kept == counted
+    with pytest.raises(InvalidQueryError, match="window is one of"):
+        analytics.get_top_users_of_kept_window(world.connection, zone, "1h")  # type: ignore[arg-type]
+
+
+def test_what_rises_is_ranked_apart_from_what_is_large(world: World) -> None:
+    zone = world.zone("news")
+    world.build_marts()
+    for value, count, score in (("large", 900, 1.5), ("rising", 30, 12.25), ("other", 30, -1)):
+        world.connection.execute(
+            """
+            insert into marts.twitter_trending_entities
+            values (%s, 'mention', '6h', %s, %s, 3, 0.5, 2, 10, %s, %s, %s, false, %s)
+            """,
+            (zone, value, count, score, world.now, world.now, world.now),
+        )
+
+    def found(**asked: Any) -> list[str]:
+        entities = trending.get_trending_entities(world.connection, zone, "mention", window="6h", **asked)
+        return [entity.entity_value for entity in entities]
+
+    assert found() == ["rising", "large", "other"]
+    assert found(order_by="tweet_count", limit=2) == ["large", "other"]
+    assert trending.get_trending_entities(world.connection, zone, "url") == ()
+    with pytest.raises(InvalidQueryError, match="entity_type is"):
+        trending.get_trending_entities(world.connection, zone, "picture")  # type: ignore[arg-type]
 
 
 def test_lift_tells_a_tag_that_rises_from_one_that_is_always_there(world: World) -> None:
@@ -134,7 +191,9 @@ def test_viral_is_the_speed_of_the_last_two_observations(world: World) -> None:
     world.metrics(rising, world.now, 200)
     world.tweet(zone, likes=5000)
 
-    found = engagement.get_viral_tweets(world.connection, zone, span=Span(since=world.now - DAY))
+    world.build_marts()
+
+    found = engagement.get_viral_tweets(world.connection, zone, now=world.now)
 
     assert [(viral.tweet.tweet_id, viral.engagement_velocity) for viral in found] == [(rising, 199.0), (large, 2.0)]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datalayer import cursors, tweets
+from datalayer import cursors, tweets, windows
 from datalayer.errors import InvalidCursorError, InvalidQueryError, NotFoundError
 from datalayer.frames import to_frame
 from datalayer.tweets import Filters
@@ -144,10 +144,62 @@ def test_the_most_engaged_come_first_and_unknown_counts_not_at_all(world: World)
     high = world.tweet(zone, likes=9, ago=timedelta(hours=2))
     world.tweet(zone, likes=None)
     world.tweet(zone, likes=99, ago=timedelta(days=3))
+    world.build_marts()
 
-    found = tweets.get_top_engaged_tweets(world.connection, zone, span=Span(since=world.now - timedelta(days=1)))
+    found = tweets.get_top_engaged_tweets(world.connection, zone, now=world.now)
 
     assert [tweet.tweet_id for tweet in found] == [high, low]
+
+
+def test_the_most_engaged_stand_in_the_order_of_their_present_counts(world: World) -> None:
+    zone = world.zone("news")
+    first, second = world.tweet(zone, likes=5), world.tweet(zone, likes=4)
+    world.build_marts()
+    world.metrics(second, world.now + MINUTE, 50)
+
+    found = tweets.get_top_engaged_tweets(world.connection, zone, now=world.now, limit=2)
+
+    assert [(tweet.tweet_id, tweet.like_count) for tweet in found] == [(second, 50), (first, 5)]
+    assert len(tweets.get_top_engaged_tweets(world.connection, zone, now=world.now, limit=1)) == 1
+
+
+def test_the_most_engaged_of_any_hours_are_those_of_a_recount(world: World) -> None:
+    """Days are read from the list of days, the hours beside them from those of hours: none twice, none left out."""
+    zone = world.zone("news")
+    likes = {
+        world.tweet(zone, ago=timedelta(minutes=47 * number), likes=number * 7919 % 101): number
+        for number in range(150)
+    }
+    world.build_marts()
+    open_hour = windows.hour_of(world.now)
+
+    for hours in (1, 2, 23, 24, 25, 30, 47, 48, 49, 71, 72, 96, 120):
+        begin = open_hour - timedelta(hours=hours - 1)
+        inside = [
+            (number * 7919 % 101, tweet_id)
+            for tweet_id, number in likes.items()
+            if world.now - timedelta(minutes=47 * number) >= begin
+        ]
+        found = tweets.get_top_engaged_tweets(world.connection, zone, now=world.now, hours=hours, limit=20)
+        assert [tweet.tweet_id for tweet in found] == [tweet_id for _, tweet_id in sorted(inside, reverse=True)[:20]]
+
+
+@given(st.integers(0, 24 * 40), st.integers(1, 24 * 30))
+def test_a_windows_hours_and_days_are_its_whole_length(offset: int, hours: int) -> None:
+    now = datetime(2026, 3, 1, 0, 30, tzinfo=UTC) + timedelta(hours=offset)
+
+    window = windows.last_hours(now, hours)
+
+    parts = [
+        window.days_begin - window.first_hour,
+        window.days_end - window.days_begin,
+        window.last_hour + timedelta(hours=1) - window.days_end,
+    ]
+    assert sum(parts, timedelta()) == timedelta(hours=hours)
+    assert all(part >= timedelta() for part in parts)
+    assert parts[0] < timedelta(hours=24) or parts[1] == timedelta()
+    assert parts[2] < timedelta(hours=24)
+    assert parts[1] % timedelta(days=1) == timedelta()
 
 
 def test_a_profiles_tweets_come_from_every_zone_and_beyond(world: World) -> None:

@@ -114,6 +114,14 @@ class World:
             (tweet_id, moment, likes),
         )
 
+    def listened(self, zone: UUID, *ago: timedelta, covered: bool = True) -> None:
+        """Note that somebody listened in the hours this long ago, from end to end or not."""
+        for length in ago:
+            self.connection.execute(
+                "insert into ops.zone_hour_coverage values (%s, date_trunc('hour', %s::timestamptz, 'UTC'), %s, %s)",
+                (zone, self.now - length, covered, 3600 if covered else 1200),
+            )
+
     def build_marts(self, built_at: datetime | None = None) -> None:
         marts.build(self.connection, self.now, built_at)
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 
+from database import named_sql
 from database.connections import connect
 from orchestration.marts.ledger import MODELS
 from orchestration.marts.project import EXECUTABLE, PROJECT_DIR, environment
@@ -30,6 +31,10 @@ STEPS = {
     "release": "set built_at",
 }
 """The steps of a build, and what is found in the text of each and of no other."""
+
+
+PARTIALS = named_sql.statements(Path(__file__).parent / "partials.sql")
+"""What differs between a partial and a recount of core that reads none of the tables in between."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +141,15 @@ def builder(url: str, builds: Iterable[ModelBuild]) -> Iterator[Builder]:
 
 
 def drift(connection: psycopg.Connection[Any]) -> dict[str, tuple[str, ...]]:
-    """Return the buckets that differ from their recount, by mart, after making sure that none waits."""
+    """Return the rows that differ from their recount, by mart and partial, after making sure that none waits."""
     waiting = connection.execute("select model, waiting_mark_count from marts.mart_status").fetchall()
     assert {model for model, count in waiting if count} == set(), waiting
     found = [verify(connection, mart, slice_number=0, slice_count=1) for mart in MARTS]
-    return {verification.mart: verification.examples for verification in found if not verification.passed}
+    drifted = {verification.mart: verification.examples for verification in found if not verification.passed}
+    for partial, query in PARTIALS.items():
+        if rows := connection.execute(query.encode()).fetchall():
+            drifted[partial] = tuple(map(str, rows))
+    return drifted
 
 
 def contents(connection: psycopg.Connection[Any]) -> dict[str, list[tuple[Any, ...]]]:

@@ -53,12 +53,14 @@ def add_tweet(
     author: int = AUTHORS[0],
     zones: Sequence[UUID] = (ZONES[0],),
     tags: Sequence[str] = (),
+    mentions: Sequence[str] = (),
+    hosts: Sequence[str] = (),
     counters: Mapping[str, int | None] | None = None,
     sequence: int = 0,
     sentiment: str | None = None,
     **flags: bool,
 ) -> int:
-    """Insert a tweet with its links, tags (as spelled) and counters; return its id."""
+    """Insert a tweet with its zones, tags and mentions (as spelled), links and counters; return its id."""
     tweet_id = snowflake.floor(at) + sequence
     connection.execute(
         """
@@ -80,14 +82,19 @@ def add_tweet(
             sentiment,
         ),
     )
-    for ordinal, tag in enumerate(tags):
+    named = [
+        *(("hashtag", tag, None) for tag in tags),
+        *(("mention", handle, None) for handle in mentions),
+        *(("url", f"https://{host}/{tweet_id}", host) for host in hosts),
+    ]
+    for ordinal, (kind, value, host) in enumerate(named):
         connection.execute(
             """
             insert into core.twitter_entities
-            (tweet_id, ordinal, entity_type, start_index, entity_value, entity_normalized)
-            values (%s, %s, 'hashtag', %s, %s, %s)
+            (tweet_id, ordinal, entity_type, start_index, entity_value, entity_normalized, url_host)
+            values (%s, %s, %s, %s, %s, %s, %s)
             """,
-            (tweet_id, ordinal, ordinal * 10, tag, tag.casefold()),
+            (tweet_id, ordinal, kind, ordinal * 10, value, value.casefold(), host),
         )
     for zone in zones:
         link(connection, tweet_id, zone)
@@ -134,8 +141,31 @@ def delete_tweet(connection: psycopg.Connection[Any], tweet_id: int) -> None:
         connection.execute(f"delete from core.{table} where tweet_id = %s".encode(), (tweet_id,))
 
 
+def suppress(connection: psycopg.Connection[Any], tweet_id: int, since: datetime | None) -> None:
+    """Hide a tweet as a person would, or show it again."""
+    connection.execute(
+        "update core.twitter_tweets set suppressed_at = %(since)s,"
+        " suppression_reason = case when %(since)s::timestamptz is not null then 'delete' end where tweet_id = %(id)s",
+        {"since": since, "id": tweet_id},
+    )
+
+
 def rename(connection: psycopg.Connection[Any], author: int, username: str | None) -> None:
     connection.execute("update core.twitter_profiles set username = %s where twitter_user_id = %s", (username, author))
+
+
+def listen(connection: psycopg.Connection[Any], zone: UUID, hour: datetime, seconds: int | None) -> None:
+    """Say how long somebody listened to a zone in an hour; None for not knowing anything of it."""
+    connection.execute("delete from ops.zone_hour_coverage where zone_id = %s and hour = %s", (zone, hour))
+    if seconds is not None:
+        connection.execute(
+            "insert into ops.zone_hour_coverage (zone_id, hour, is_covered, covered_seconds) values (%s, %s, %s, %s)",
+            (zone, hour, seconds >= 3_420, seconds),
+        )
+
+
+def move_zone(connection: psycopg.Connection[Any], zone: UUID, timezone: str) -> None:
+    connection.execute("update core.zones set timezone = %s where id = %s", (timezone, zone))
 
 
 def set_as_of(connection: psycopg.Connection[Any], moment: datetime) -> None:

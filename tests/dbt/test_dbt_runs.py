@@ -79,6 +79,18 @@ def test_a_first_build_makes_exact_tables_with_their_keys_indexes_comments_and_g
             "idx_top_profiles_profile",
             "twitter_trending_hashtags_pkey",
             "idx_trending_hashtags_zone_count",
+            "twitter_top_engaged_tweets_pkey",
+            "idx_top_engaged_tweets_zone_day",
+            "twitter_zone_stats_daily_pkey",
+            "idx_zone_stats_daily_zone_day",
+            "idx_zone_stats_daily_open",
+            "twitter_top_profiles_by_zone_window_pkey",
+            "idx_top_profiles_window_profile",
+            "idx_top_profiles_window_engagement",
+            "idx_top_profiles_window_tweet_count",
+            "twitter_trending_entities_pkey",
+            "idx_trending_entities_value",
+            "idx_trending_entities_score",
         }
         without_comment = """
             select columns.table_schema || '.' || columns.table_name || '.' || columns.column_name
@@ -167,6 +179,10 @@ def test_a_full_refresh_heals_everything_and_readers_notice_nothing(
         "marts.twitter_zone_stats_hourly",
         "marts.twitter_top_profiles_by_zone",
         "marts.twitter_trending_hashtags",
+        "marts.twitter_top_engaged_tweets",
+        "marts.twitter_zone_stats_daily",
+        "marts.twitter_top_profiles_by_zone_window",
+        "marts.twitter_trending_entities",
     ]
     oids = "select " + ", ".join(f"'{table}'::regclass::oid" for table in tables)
     before = fetched(marts.facts, oids), contents(marts.facts)
@@ -175,7 +191,14 @@ def test_a_full_refresh_heals_everything_and_readers_notice_nothing(
     expected = {query: len(fetched(marts.facts, query)) for query in queries}
     for model in MODELS:
         schema = "intermediate" if model.startswith("int_") else "marts"
-        column = {"twitter_zone_stats_hourly": "total_views", "twitter_trending_hashtags": "total_engagement_24h"}
+        column = {
+            "int_zone_author_totals": "known_engagement",
+            "int_zone_tag_window": "known_engagement",
+            "twitter_zone_stats_hourly": "total_views",
+            "twitter_trending_hashtags": "total_engagement_24h",
+            "twitter_trending_entities": "tweet_count",
+            "int_zone_entity_author_hourly": "tweet_count",
+        }
         name = column.get(model, "total_engagement")
         marts.facts.execute(f"update {schema}.{model} set {name} = 123456".encode())
     bi_url = as_role(marts.owner_url, shared_state, "bi_reader")
@@ -198,11 +221,26 @@ def test_a_full_refresh_heals_everything_and_readers_notice_nothing(
     assert reader.smallest == expected
 
 
-def test_an_index_that_somebody_dropped_comes_back(marts: Marts, dbt: Dbt) -> None:
+def test_indexes_and_not_nulls_that_drifted_are_mended_and_those_of_others_stay(marts: Marts, dbt: Dbt) -> None:
     """T12: the stock incremental model makes its indexes once and never looks again."""
+    indexes = """
+        select indexname, indexdef, obj_description(('marts.' || indexname)::regclass)
+        from pg_indexes where tablename in ('twitter_trending_hashtags', 'twitter_zone_stats_hourly') order by 1
+    """
+    wanted = fetched(marts.facts, indexes)
     marts.facts.execute("drop index marts.idx_trending_hashtags_zone_count")
-    dbt("run", "--select", "twitter_trending_hashtags")
-    assert fetched(marts.facts, "select to_regclass('marts.idx_trending_hashtags_zone_count') is not null") == [(True,)]
+    marts.facts.execute("drop index marts.idx_zone_stats_hourly_engagement")
+    marts.facts.execute(
+        "create index idx_zone_stats_hourly_engagement on marts.twitter_zone_stats_hourly (total_likes)"
+    )
+    marts.facts.execute("alter index marts.idx_zone_stats_hourly_open rename to idx_of_an_older_release")
+    marts.facts.execute("alter table marts.twitter_zone_stats_hourly alter column total_tweets set not null")
+    marts.facts.execute("create index idx_of_a_person on marts.twitter_zone_stats_hourly (total_views)")
+    dbt("run", "--select", "twitter_trending_hashtags twitter_zone_stats_hourly")
+    assert [row for row in fetched(marts.facts, indexes) if row[0] != "idx_of_a_person"] == wanted
+    assert fetched(marts.facts, "select to_regclass('marts.idx_of_a_person') is not null") == [(True,)]
+    nullable = "select attnotnull from pg_attribute where attrelid = 'marts.twitter_zone_stats_hourly'::regclass"
+    assert fetched(marts.facts, f"{nullable} and attname = 'total_tweets'") == [(False,)]
 
 
 def test_a_table_that_somebody_dropped_comes_back_whole(marts: Marts, dbt: Dbt) -> None:

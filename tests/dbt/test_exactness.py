@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
 
+from orchestration.marts.ledger import MODELS
 from tests.dbt import facts
 from tests.dbt.builds import contents, drift
 from tests.dbt.conftest import Marts
@@ -77,6 +78,35 @@ def test_a_tag_that_stands_twice_in_a_tweet_and_in_two_spellings_counts_once(mar
     assert drift(marts.facts) == {}
 
 
+def test_the_most_engaged_tweets_of_a_day_are_a_hundred_in_a_total_order(marts: Marts) -> None:
+    """Engagement repeats, so places are decided by the id; authors repeat, so one may hold several places."""
+    ids = [
+        add_tweet(
+            marts.facts,
+            NOON - minutes(2 * number),
+            author=AUTHORS[number % 4],
+            counters={"like_count": number % 10},
+            sequence=number,
+        )
+        for number in range(130)
+    ]
+    unknown = add_tweet(marts.facts, NOON - minutes(1))
+    marts.build()
+    order = sorted(range(130), key=lambda number: (number % 10, ids[number]), reverse=True)
+    listed = "select tweet_id, place from marts.twitter_top_engaged_tweets where day = '2025-03-10' order by place"
+    assert rows(marts, listed) == [(ids[number], place) for place, number in enumerate(order[:100], start=1)]
+    facts.delete_tweet(marts.facts, ids[order[0]])
+    facts.set_counters(marts.facts, unknown, {"like_count": 1_000})
+    facts.set_counters(marts.facts, ids[order[1]], {})
+    marts.build()
+    expected = [unknown, *(ids[number] for number in order[2:101])]
+    assert [tweet for tweet, _ in rows(marts, listed)] == expected
+    assert drift(marts.facts) == {}
+    assert rows(marts, "select tweet_id from marts.twitter_top_engaged_tweet_details where place = 1") == [
+        (str(unknown),)
+    ]
+
+
 def test_spellings_with_equal_votes_go_to_the_smaller_by_code_point(marts: Marts) -> None:
     add_tweet(marts.facts, NOON - minutes(1), tags=("tag",))
     add_tweet(marts.facts, NOON - minutes(2), tags=("Tag",))
@@ -102,6 +132,24 @@ def test_a_tweet_of_two_zones_counts_in_both(marts: Marts) -> None:
     marts.build()
     for table in ("twitter_zone_stats_hourly", "twitter_top_profiles_by_zone", "twitter_trending_hashtags"):
         assert rows(marts, f"select zone_id from marts.{table} order by 1") == [(ZONES[0],), (ZONES[1],)]
+    assert drift(marts.facts) == {}
+
+
+def test_a_suppressed_tweet_leaves_every_mart_and_comes_back(marts: Marts) -> None:
+    """T35: counts are retracted at suppression; what is undone is as if nothing had happened."""
+    add_tweet(marts.facts, NOON - minutes(2), tags=("tag",), counters={"like_count": 1})
+    tweet = add_tweet(marts.facts, NOON - minutes(1), zones=ZONES, tags=("tag", "other"), counters={"like_count": 2})
+    marts.build()
+    before = contents(marts.facts)
+    facts.suppress(marts.facts, tweet, NOON)
+    marts.build()
+    assert str(tweet) not in str(contents(marts.facts))
+    assert rows(marts, "select total_tweets, total_likes from marts.twitter_zone_stats_hourly") == [(1, 1)]
+    assert rows(marts, "select hashtag, sample_tweets[2] from marts.twitter_trending_hashtags") == [("tag", None)]
+    assert drift(marts.facts) == {}
+    facts.suppress(marts.facts, tweet, None)
+    marts.build()
+    assert contents(marts.facts) == before
     assert drift(marts.facts) == {}
 
 
@@ -190,6 +238,8 @@ def changes(ids: list[int]) -> dict[str, Change]:
         "a profile has no name any more": lambda c: c.execute(
             "update core.twitter_profiles set username = null, followers_count = null"
         ),
+        "a zone moves to another time zone": lambda c: facts.move_zone(c, ZONES[0], "Asia/Kathmandu"),
+        "somebody listened to an hour": lambda c: facts.listen(c, ZONES[1], NOON - timedelta(hours=30), 3_600),
         "a tweet gets another id": lambda c: give_another_id(c, ids[2]),
     }
 
@@ -240,12 +290,193 @@ def test_rows_whose_content_is_the_same_are_not_written_again(marts: Marts) -> N
         union all select xmin::text from marts.twitter_trending_hashtags
         union all select xmin::text from intermediate.int_zone_author_hourly
         union all select xmin::text from intermediate.int_zone_tag_author_hourly
+        union all select xmin::text from intermediate.int_zone_top_tweets_hourly
+        union all select xmin::text from marts.twitter_top_engaged_tweets
+        union all select xmin::text from marts.twitter_zone_stats_daily
+        union all select xmin::text from marts.twitter_top_profiles_by_zone_window
+        union all select xmin::text from intermediate.int_zone_entity_author_hourly
+        union all select xmin::text from marts.twitter_trending_entities
     """
     before = rows(marts, versions)
     marts.facts.execute("update core.twitter_tweets set lang = 'en'")
     marts.build()
-    assert rows(marts, "select claimed_bucket_count from ops.mart_state") == [(1,)] * 5
+    # What stands above a partial is marked where the rows below it changed, and none did.
+    idle = [
+        *("int_zone_author_totals", "int_zone_tag_window"),
+        *("twitter_top_profiles_by_zone", "twitter_trending_hashtags"),
+    ]
+    claimed = rows(marts, "select model, claimed_bucket_count from ops.mart_state order by model")
+    assert claimed == sorted((model, 0 if model in idle else 1) for model in MODELS)
     assert rows(marts, versions) == before
+
+
+def test_what_rises_is_ranked_by_how_far_it_exceeds_its_own_baseline(marts: Marts) -> None:
+    """Tags, mentions and hosts alike: one that is always there, one that rises, one that a single author pushes."""
+    for number in range(1, 241):
+        at = NOON - timedelta(hours=number)
+        add_tweet(marts.facts, at, tags=("daily",), author=AUTHORS[number % 4], hosts=("daily.example",))
+    for number in range(20):
+        add_tweet(
+            marts.facts,
+            NOON - minutes(2 * number + 1),
+            author=AUTHORS[number % 4],
+            mentions=("Rising", "rising"),
+            hosts=("rising.example", "rising.example"),
+            sequence=1,
+        )
+        add_tweet(marts.facts, NOON - minutes(2 * number + 1), tags=("pushed",), zones=ZONES, sequence=2)
+    marts.build()
+    trends = """
+        select
+            entity_type, entity_value, tweet_count, unique_authors, loudest_author_share, expected_tweet_count, is_new
+        from marts.twitter_trending_entities
+        where time_window = '24h' and zone_id = '00000000-0000-0000-0000-000000000001'
+        order by score desc, entity_type
+    """
+    found = rows(marts, trends)
+    quarter, one, none = Decimal("0.25"), Decimal(1), Decimal(0)
+    assert found[:2] == [
+        ("mention", "rising", 20, 4, quarter, none, True),
+        ("url", "rising.example", 20, 4, quarter, none, True),
+    ]
+    assert sorted(found[2:]) == [
+        ("hashtag", "daily", 24, 4, quarter, Decimal(24), False),
+        ("hashtag", "pushed", 20, 1, one, none, True),
+        ("url", "daily.example", 24, 4, quarter, Decimal(24), False),
+    ]
+    facts.set_as_of(marts.facts, NOON + timedelta(hours=2))
+    marts.build()
+    assert (
+        rows(marts, "select distinct entity_value from marts.twitter_trending_entities where time_window = '1h'") == []
+    )
+    for as_of in (timedelta(days=8), timedelta(days=-5), timedelta(days=30), timedelta(minutes=7)):
+        facts.set_as_of(marts.facts, NOON + as_of)
+        marts.build()
+        assert drift(marts.facts) == {}
+
+
+class TestViews:
+    """What follows from the tables by a formula, as the header of each view states it."""
+
+    def test_a_tweet_that_gains_is_viral_and_a_late_observation_takes_its_place(self, marts: Marts) -> None:
+        rising = add_tweet(marts.facts, NOON - timedelta(hours=10), counters={"like_count": 100})
+        falling = add_tweet(marts.facts, NOON - timedelta(hours=9), counters={"like_count": 50})
+        for tweet, age, likes in (
+            (rising, 10, 10),
+            (rising, 2, 100),
+            (rising, 6, 20),
+            (falling, 9, 60),
+            (falling, 1, 50),
+        ):
+            marts.facts.execute(
+                "insert into core.twitter_engagement_history (tweet_id, snapshot_at, like_count) values (%s, %s, %s)",
+                (tweet, NOON - timedelta(hours=age), likes),
+            )
+        marts.build()
+        viral = "select tweet_id, total_engagement, engagement_velocity, acceleration from marts.twitter_viral_tweets"
+        assert rows(marts, viral) == [(str(rising), 100, Decimal(20), Decimal("1.6"))]
+        velocity = f"""
+            select age_hours, delta_engagement, engagement_velocity
+            from marts.twitter_engagement_velocity where tweet_id = {rising} order by snapshot_at
+        """
+        assert rows(marts, velocity) == [
+            (Decimal(0), None, None),
+            (Decimal(4), 10, Decimal("2.5")),
+            (Decimal(8), 80, Decimal(20)),
+        ]
+
+    def test_an_hour_is_compared_with_the_same_hour_of_earlier_days_and_the_open_one_with_none(
+        self, marts: Marts
+    ) -> None:
+        for day, count in ((0, 9), (1, 2), (2, 30), (3, 2), (4, 2)):
+            for number in range(count):
+                add_tweet(marts.facts, NOON - timedelta(days=day, minutes=30), sequence=number)
+        add_tweet(marts.facts, NOON + minutes(5))
+        facts.set_as_of(marts.facts, NOON + minutes(10))
+        marts.build()
+        anomalies = "select hour, total_tweets, expected_tweet_count, day_count, score, is_anomaly"
+        assert rows(marts, f"{anomalies} from marts.twitter_zone_anomalies order by hour") == [
+            (NOON - timedelta(days=1, hours=1), 2, Decimal(2), 3, Decimal(0), False),
+            (NOON - timedelta(hours=1), 9, Decimal(2), 4, Decimal("3.818813"), True),
+        ]
+
+    def test_influence_is_half_reach_and_half_response(self, marts: Marts) -> None:
+        add_tweet(marts.facts, NOON - minutes(1), counters={"like_count": 999})
+        add_tweet(marts.facts, NOON - minutes(1), author=AUTHORS[1], sequence=1)
+        marts.facts.execute(
+            "update core.twitter_profiles set followers_count = case twitter_user_id when 11 then 9999 end"
+        )
+        marts.build()
+        scores = "select twitter_user_id, influence_score from marts.twitter_profile_influence order by profile_id"
+        assert rows(marts, scores) == [("11", Decimal("50.0")), ("12", None)]
+        named = "select twitter_user_id, username from marts.dim_profile where profile_id = 11"
+        assert rows(marts, named) == [("11", "user11")]
+
+
+class TestCoverage:
+    """NULL where nobody listened, 0 where nobody tweeted."""
+
+    def test_an_hour_without_tweets_is_none_or_unknown_and_coverage_may_come_later(self, marts: Marts) -> None:
+        hours = [NOON - timedelta(hours=number) for number in range(4)]
+        add_tweet(marts.facts, hours[0] + minutes(1), counters={"like_count": 1})
+        facts.listen(marts.facts, ZONES[0], hours[1], 3_600)
+        facts.listen(marts.facts, ZONES[0], hours[2], 1_000)
+        marts.build()
+        listed = """
+            select hour, total_tweets, unique_authors, total_engagement, avg_engagement, is_covered, covered_seconds
+            from marts.twitter_zone_stats_hourly order by hour desc
+        """
+        assert rows(marts, listed) == [
+            (hours[0], 1, 1, 1, Decimal(1), False, 0),
+            (hours[1], 0, 0, 0, None, True, 3_600),
+            (hours[2], None, None, None, None, False, 1_000),
+        ]
+        days = "select day, total_tweets, hours_covered, hours_long from marts.twitter_zone_stats_daily"
+        assert rows(marts, days) == [(date(2025, 3, 10), 1, Decimal("1.2778"), Decimal(24))]
+        facts.listen(marts.facts, ZONES[0], hours[2], 3_590)
+        facts.listen(marts.facts, ZONES[0], hours[1], None)
+        marts.build()
+        assert [(hour, count) for hour, count, *_ in rows(marts, listed)] == [(hours[0], 1), (hours[2], 0)]
+        assert drift(marts.facts) == {}
+
+
+@pytest.mark.parametrize(
+    ("timezone", "around", "lengths"),
+    [
+        # Clocks go forward at 2, back at 3; forward and back over midnight; half an hour; and offsets of 45 minutes.
+        ("Europe/Berlin", "2025-03-30 12:00+00", {24, 23}),
+        ("Europe/Berlin", "2025-10-26 12:00+00", {24, 25}),
+        ("America/Sao_Paulo", "2018-11-04 12:00+00", {24, 23}),
+        ("America/Havana", "2025-11-02 12:00+00", {24, 25}),
+        ("Australia/Lord_Howe", "2025-04-06 03:00+00", {24, Decimal("24.5")}),
+        ("Asia/Kathmandu", "2025-03-10 12:00+00", {24}),
+    ],
+)
+def test_days_are_those_of_the_zone_even_where_clocks_change(
+    marts: Marts, timezone: str, around: str, lengths: set[Any]
+) -> None:
+    moment = datetime.fromisoformat(around)
+    facts.move_zone(marts.facts, ZONES[0], timezone)
+    facts.set_as_of(marts.facts, moment + timedelta(days=1))
+    dice = random.Random(timezone)
+    for number in range(100):
+        add_tweet(
+            marts.facts,
+            moment - minutes(dice.randrange(-2_000, 2_000)),
+            author=dice.choice(AUTHORS),
+            zones=ZONES[number % 2 :],
+            counters={"like_count": number},
+            sequence=number,
+        )
+    for hours in range(-30, 31, 5):
+        facts.listen(marts.facts, ZONES[0], moment + timedelta(hours=hours), 3_600)
+    marts.build()
+    found = rows(
+        marts,
+        "select hours_long from marts.twitter_zone_stats_daily where zone_id = '00000000-0000-0000-0000-000000000001'",
+    )
+    assert {length for (length,) in found} == lengths
+    assert drift(marts.facts) == {}
 
 
 class TestTime:
@@ -300,10 +531,29 @@ class TestTime:
         assert rows(marts, complete) == [(False,)]
         assert drift(marts.facts) == {}
 
+    def test_profiles_leave_each_window_in_its_hour_and_as_of_cuts_the_open_one(self, marts: Marts) -> None:
+        add_tweet(marts.facts, NOON - timedelta(hours=23), counters={"like_count": 1})
+        add_tweet(marts.facts, NOON - timedelta(hours=167), counters={"like_count": 2})
+        add_tweet(marts.facts, NOON - timedelta(hours=719), counters={"like_count": 4})
+        add_tweet(marts.facts, NOON + minutes(30), counters={"like_count": 8})
+        sums = "select time_window, total_engagement from marts.twitter_top_profiles_by_zone_window"
+        for as_of, expected in (
+            (29, {"24h": 1, "7d": 3, "30d": 7}),
+            (30, {"24h": 9, "7d": 11, "30d": 15}),
+            (60, {"24h": 8, "7d": 9, "30d": 11}),
+            (29, {"24h": 1, "7d": 3, "30d": 7}),
+            (-60, {"24h": 1, "7d": 3, "30d": 7}),
+            (60 * 23 + 90, {"7d": 9, "30d": 11}),
+        ):
+            facts.set_as_of(marts.facts, NOON + minutes(as_of))
+            marts.build()
+            assert dict(rows(marts, sums)) == expected
+            assert drift(marts.facts) == {}
+
     def test_a_build_keeps_the_moment_that_it_claimed_for(self, marts: Marts) -> None:
         add_tweet(marts.facts, NOON - minutes(1), tags=("tag",))
         model = "twitter_trending_hashtags"
-        marts.build(["int_zone_author_hourly", "int_zone_tag_author_hourly"])
+        marts.build([name for name in marts.build.builds if name.startswith("int_")])
         with marts.build.connection.transaction():
             marts.build.step(model, "claim")
             facts.set_as_of(marts.facts, NOON + timedelta(days=9))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from orchestration.marts.documentation import DICTIONARY, dictionary
 from orchestration.marts.ledger import MARKS_PER_BUILD, MODELS
 from orchestration.marts.project import MANIFEST, PROJECT_DIR, ensure_manifest
 from orchestration.marts.verification import MARTS
@@ -66,7 +67,7 @@ def test_every_model_has_a_tested_key(manifest: Node, models: list[Node]) -> Non
 
 def test_only_staging_reads_core_and_exactly_one_table_of_it(manifest: Node, models: list[Node]) -> None:
     for model in models:
-        read = [parent["name"] for parent in parents(manifest, model) if parent.get("source_name") == "core"]
+        read = [parent["name"] for parent in parents(manifest, model) if parent.get("source_name") in ("core", "ops")]
         assert len(read) == (1 if model["schema"] == "staging" else 0), model["name"]
 
 
@@ -80,7 +81,7 @@ def test_no_model_reads_a_layer_above_its_own(manifest: Node, models: list[Node]
 def test_names_follow_their_layer(models: list[Node]) -> None:
     for model in models:
         assert model["schema"] in LAYERS
-        prefix = {"staging": "stg_core__", "intermediate": "int_", "marts": ""}[model["schema"]]
+        prefix = {"staging": ("stg_core__", "stg_ops__"), "intermediate": "int_", "marts": ""}[model["schema"]]
         assert model["name"].startswith(prefix)
         assert Path(model["original_file_path"]).parts[1] == model["schema"]
 
@@ -137,6 +138,15 @@ def test_every_model_of_the_ledger_comes_after_those_that_mark_it(manifest: Node
 def test_every_mart_has_a_recount(models: list[Node]) -> None:
     tables = {model["name"] for model in models if model["schema"] == "marts" and model["name"] in MODELS}
     assert {mart.name for mart in MARTS} == tables
+
+
+def test_the_data_dictionary_is_what_the_models_say(manifest: Node) -> None:
+    assert DICTIONARY.read_text() == dictionary(manifest), "run `make docs`"
+
+
+def test_every_mart_is_read_by_somebody(manifest: Node, models: list[Node]) -> None:
+    read = {name for exposure in manifest["exposures"].values() for name in exposure["depends_on"]["nodes"]}
+    assert {model["unique_id"] for model in models if model["schema"] == "marts"} <= read
 
 
 def test_core_says_how_fresh_it_must_be(manifest: Node) -> None:

@@ -11,7 +11,18 @@ from datetime import timedelta
 import pytest
 
 from database import named_sql
-from orchestration.marts.verification import MARTS, TOP_PROFILES, TRENDING, ZONE_STATS, Mart, verify
+from orchestration.marts.verification import (
+    MARTS,
+    PROFILE_WINDOWS,
+    TOP_PROFILES,
+    TOP_TWEETS,
+    TRENDING,
+    TRENDS,
+    ZONE_DAYS,
+    ZONE_STATS,
+    Mart,
+    verify,
+)
 from tests.dbt import facts
 from tests.dbt.builds import drift
 from tests.dbt.conftest import Marts
@@ -25,6 +36,19 @@ NUMBER = {
     ZONE_STATS: "total_tweets",
     TOP_PROFILES: "tweet_count",
     TRENDING: "tweet_count_24h",
+    TOP_TWEETS: "total_engagement",
+    ZONE_DAYS: "total_tweets",
+    PROFILE_WINDOWS: "tweet_count",
+    TRENDS: "tweet_count",
+}
+BUCKET = {
+    ZONE_STATS: "zone_id, hour",
+    TOP_PROFILES: "zone_id, profile_id",
+    TRENDING: "zone_id, hashtag",
+    TOP_TWEETS: "zone_id, day",
+    ZONE_DAYS: "zone_id, day",
+    PROFILE_WINDOWS: "zone_id, profile_id",
+    TRENDS: "zone_id, entity_type, entity_value",
 }
 
 
@@ -51,7 +75,10 @@ def test_what_somebody_broke_by_hand_is_found_and_the_next_build_heals_it(marts:
     fill(marts)
     assert everything(marts, mart) == 0
     statement = CORRUPTIONS[what].format(mart.name, NUMBER[mart], NUMBER[mart])
-    broken = marts.facts.execute(statement.encode(), {"zone": ZONES[0]}).rowcount
+    broken = marts.facts.execute(
+        f"select distinct {BUCKET[mart]} from marts.{mart.name} where zone_id = %s".encode(), (ZONES[0],)
+    ).rowcount
+    marts.facts.execute(statement.encode(), {"zone": ZONES[0]})
     assert everything(marts, mart) == broken > 0
     marts.build()
     assert drift(marts.facts) == {}
@@ -68,10 +95,46 @@ def test_a_row_that_should_not_be_there_is_found_and_goes(marts: Marts) -> None:
     assert drift(marts.facts) == {}
 
 
-@pytest.mark.parametrize("table", ["int_zone_author_hourly", "int_zone_tag_author_hourly"])
-def test_what_is_wrong_below_a_mart_is_healed_from_there(marts: Marts, table: str) -> None:
+PARTIALS = {
+    "a total is wrong": ("update intermediate.int_zone_author_totals set tweet_count = tweet_count + 1", TOP_PROFILES),
+    "a total is missing": ("delete from intermediate.int_zone_author_totals", TOP_PROFILES),
+    "a total has no tweets": (
+        "insert into intermediate.int_zone_author_totals select id, 987, 1, 1, 1 from core.zones limit 1",
+        TOP_PROFILES,
+    ),
+    "a window is wrong": ("update intermediate.int_zone_tag_window set author_count = author_count + 1", TRENDING),
+    "a sample is wrong": ("update intermediate.int_zone_tag_window set top_tweet_ids[1] = 7", TRENDING),
+    "a window is missing": ("delete from intermediate.int_zone_tag_window", TRENDING),
+    "a window has no tweets": (
+        "insert into intermediate.int_zone_tag_window values (%(id)s, 'x', 1, 1, 1, 1, now(), '{}', '{}', '{}', '{}')",
+        TRENDING,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PARTIALS)
+def test_a_partial_that_somebody_broke_is_found_in_one_cycle_before_its_mart_is_wrong(marts: Marts, what: str) -> None:
     fill(marts)
-    marts.facts.execute(f"update intermediate.{table} set total_engagement = 5, tweet_count = 9".encode())
+    statement, mart = PARTIALS[what]
+    broken = marts.facts.execute(statement.encode(), {"id": ZONES[0]}).rowcount
+    found = [verify(marts.facts, mart, slice_count=8, claimed_limit=0).drifted_bucket_count for _ in range(8)]
+    assert sum(found) == broken > 0
+    marts.build()
+    assert drift(marts.facts) == {}
+
+
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ("int_zone_author_hourly", "total_engagement = 5, tweet_count = 9, top_engagement = null"),
+        ("int_zone_tag_author_hourly", "total_engagement = 5, tweet_count = 9"),
+        ("int_zone_top_tweets_hourly", "total_engagement = 5"),
+        ("int_zone_entity_author_hourly", "tweet_count = 9"),
+    ],
+)
+def test_what_is_wrong_below_a_mart_is_healed_from_there(marts: Marts, table: str, wrong: str) -> None:
+    fill(marts)
+    marts.facts.execute(f"update intermediate.{table} set {wrong}".encode())
     marts.facts.execute("delete from ops.mart_state where model like 'twitter%'")
     marts.build()
     for mart in MARTS:
@@ -85,7 +148,7 @@ def test_facts_changed_without_a_mark_are_found(marts: Marts, mart: Mart) -> Non
     fill(marts)
     with marts.facts.transaction():
         marts.facts.execute("set local ledger.marks = 'explicit'")
-        add_tweet(marts.facts, NOON - timedelta(hours=2), tags=("tag1",), sequence=9)
+        add_tweet(marts.facts, NOON - timedelta(hours=2), tags=("tag1",), sequence=9, counters={"like_count": 1})
     assert everything(marts, mart) == 1
     marts.build()
     assert drift(marts.facts) == {}
@@ -95,7 +158,7 @@ def test_buckets_that_wait_are_left_out(marts: Marts) -> None:
     fill(marts)
     add_tweet(marts.facts, NOON - minutes(1), zones=ZONES, tags=("tag1",), sequence=9)
     facts.rename(marts.facts, AUTHORS[1], "other")
-    assert [everything(marts, mart) for mart in MARTS] == [0, 0, 0]
+    assert {mart.name: everything(marts, mart) for mart in MARTS} == {mart.name: 0 for mart in MARTS}
 
 
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
@@ -116,7 +179,7 @@ def test_one_cycle_of_slices_goes_through_every_bucket_once(marts: Marts, mart: 
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
 def test_the_buckets_of_the_latest_build_are_checked_whatever_the_slice(marts: Marts, mart: Mart) -> None:
     fill(marts)
-    add_tweet(marts.facts, NOON - timedelta(hours=5), tags=("tag1",), sequence=9)
+    add_tweet(marts.facts, NOON - timedelta(hours=5), tags=("tag1",), sequence=9, counters={"like_count": 1})
     marts.build()
     marts.facts.execute(f"update marts.{mart.name} set {NUMBER[mart]} = 1000".encode())
     assert verify(marts.facts, mart, slice_number=500, slice_count=1000).drifted_bucket_count == 1

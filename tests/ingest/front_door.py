@@ -12,8 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import msgspec
 
 from ingest.server import listening_socket, prepare
 from ingest.settings import IngestSettings
+from tests.waiting import wait_until
 
 KEY = "the key that is in use"
 NEXT_KEY = "the key that comes next"
@@ -91,10 +91,12 @@ class FrontDoor:
 
 
 @contextmanager
-def serving(chosen: IngestSettings, database_url: str, *, wait_until_ready: bool = True) -> Iterator[FrontDoor]:
+def serving(
+    chosen: IngestSettings, database_url: str, *, wait_until_ready: bool = True, **how: Any
+) -> Iterator[FrontDoor]:
     """Run the service in a thread of this process."""
     listening = listening_socket("127.0.0.1", 0)
-    server = prepare(chosen, database_url)
+    server = prepare(chosen, database_url, **how)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])), name="front door")
     thread.start()
     door = FrontDoor("127.0.0.1", listening.getsockname()[1])
@@ -164,11 +166,3 @@ def _port(log: Path) -> int | None:
         if b'"event":"listening"' in line:
             return int(msgspec.json.decode(line)["port"])
     return None
-
-
-def wait_until(is_so: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for a condition, or fail."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)

@@ -35,12 +35,14 @@ _codec = Codec({})
 CONTENT = {
     "twitter_tweets": "tweet_id, author_profile_id, conversation_id, in_reply_to_tweet_id, in_reply_to_user_id, "
     "retweeted_tweet_id, quoted_tweet_id, content_hash, twitter_created_at, has_media, has_links, has_hashtags, "
-    "has_mentions, is_reply, is_sanitised, text, lang, source, in_reply_to_username",
+    "has_mentions, is_reply, is_sanitised, text, lang, source, in_reply_to_username, suppressed_at, "
+    "suppression_reason, purged_at",
     "twitter_profiles": "twitter_user_id, twitter_created_at, first_seen_at, last_seen_at, last_updated_at, "
     "content_hash, followers_count, following_count, tweets_count, media_count, favourites_count, is_verified, "
     "is_blue_verified, is_automated, can_dm, possibly_sensitive, is_protected, username, name, profile_picture_url, "
-    "cover_picture_url, description, location, verified_type, automated_by, profile_url",
-    "twitter_tweet_zones": "tweet_id, zone_id, author_profile_id, twitter_created_at, rule_ids",
+    "cover_picture_url, description, location, verified_type, automated_by, profile_url, suppressed_at, "
+    "suppression_reason",
+    "twitter_tweet_zones": "tweet_id, zone_id, author_profile_id, twitter_created_at, rule_ids, suppressed_at",
     "twitter_tweet_metrics": "tweet_id, observed_at, retweet_count, reply_count, like_count, quote_count, view_count, "
     "bookmark_count",
     "twitter_engagement_history": "tweet_id, snapshot_at, retweet_count, reply_count, like_count, quote_count, "
@@ -48,6 +50,8 @@ CONTENT = {
     "twitter_entities": "tweet_id, ordinal, entity_type, start_index, end_index, mentioned_user_id, entity_value, "
     "entity_normalized, url_host",
     "twitter_compliance_events": "tweet_id, event_type, event_at, user_id",
+    "twitter_profile_compliance_events": "user_id, event_type, event_at",
+    "twitter_tweet_edits": "tweet_id, first_tweet_id",
 }
 """The columns that say something about the world; the others say when and how it arrived."""
 
@@ -173,6 +177,13 @@ def fresh(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def another(database_url: str) -> Iterator[Connection]:
+    """Open a second connection as the worker's, in autocommit mode."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
 def empty(connection: Connection) -> None:
     """Delete everything. Truncate is refused on some of these tables, with good reason."""
     with connection.transaction():
@@ -190,6 +201,7 @@ _TABLES = (
     "core.twitter_rules",
     "core.zones",
     "ops.delivery_accounting",
+    "ops.suppression_queue",
     "ops.int_zone_author_hourly__marks",
     "ops.twitter_top_profiles_by_zone__profile_marks",
 )

@@ -11,10 +11,12 @@ import pytest
 
 from database import snowflake
 from database.connections import Role
+from ingest.coverage import ledger
 from ingest.engagement import grid
 from ingest.engagement.snapshot import AlreadyRunning, Report, Snapshots, coverage_since
 from ingest.provider.protocol import Provider
 from tests.ingest.provider_world import HOUR_MS, MINUTE_MS, Pipeline, ProviderWorld, pipeline, provider_world
+from tests.ingest.test_coverage import beat, minutes
 
 START_MS = snowflake.to_unix_ms(datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
 """The present hour, since partitions are made around the present time: each run tells another story."""
@@ -84,6 +86,7 @@ def nine_days(flow: Pipeline, taking: Snapshots) -> tuple[list[Report], list[Rep
     """
     settled = [taking.run()]
     settled += run_hours(flow, taking, 20, collecting=True)
+    beat(flow.connection, *minutes(snowflake.from_unix_ms(START_MS), snowflake.from_unix_ms(START_MS + 30 * HOUR_MS)))
     flow.world.fail(5, "http_500")
     failed = run_hours(flow, taking, 4, collecting=True)
     settled += run_hours(flow, taking, 24)
@@ -122,10 +125,26 @@ def test_in_nine_days_with_an_outage_every_snapshot_is_taken_or_told_missed_and_
         only_the_truly_gone_are_absent(flow)
         calls_stay_within_the_budget_and_are_all_in_it(flow, 3_000_000)
 
+        the_gap_is_on_the_ledger_and_its_hours_are_not_covered(flow)
+
         # Without the outage nothing would have been missed: each tweet was caught up with once.
         caught_up = settled[21]
         assert caught_up.until == flow.world.now() - timedelta(days=8, hours=-1)
         assert caught_up.asked == len({tweet_id for at, tweet_id in world.asked if at == OUTAGE_TO_MS})
+
+
+def the_gap_is_on_the_ledger_and_its_hours_are_not_covered(flow: Pipeline) -> None:
+    """The provider was down from its last answer to its next; the heart beat all the while."""
+    start = snowflake.from_unix_ms(START_MS)
+    flow.connection.execute("update core.twitter_rules set created_at = %s", (start,))
+    ledger.renew(flow.connection, start + timedelta(hours=30), since=start)
+    gaps = rows(flow, "select kind, source, starts_at, ends_at from ops.gaps where stops_collection")
+    outage = (snowflake.from_unix_ms(OUTAGE_FROM_MS), snowflake.from_unix_ms(OUTAGE_TO_MS))
+    assert gaps == [("provider_down", "twitterapi_io", *outage)]
+    covered = rows(flow, "select hour, is_covered from ops.zone_hour_coverage order by hour")
+    assert [(hour - start, is_covered) for hour, is_covered in covered] == [
+        (timedelta(hours=number), number not in range(20, 25)) for number in range(30)
+    ]
 
 
 def expected_by_the_grid(flow: Pipeline) -> tuple[int, int]:
@@ -263,7 +282,8 @@ def test_look_ups_mark_the_buckets_whose_sums_they_change(flow: Pipeline, provid
     run_hours(flow, taking, 1, collecting=True)
     flow.connection.execute("delete from ops.int_zone_author_hourly__marks")
     before = dict(rows(flow, "select tweet_id, total_engagement from core.twitter_tweet_metrics"))
-    run_hours(flow, taking, 1)
+    # In some hours of this small world nobody likes anything.
+    run_hours(flow, taking, 6)
     after = dict(rows(flow, "select tweet_id, total_engagement from core.twitter_tweet_metrics"))
     changed = {tweet_id for tweet_id, total in after.items() if before[tweet_id] != total}
     unmarked = rows(
@@ -326,7 +346,7 @@ def test_a_tweet_that_is_really_gone_is_absent_and_its_counts_stay(flow: Pipelin
     flow.collect(flow.world.tweets(doomed.created_at_ms - HOUR_MS, flow.world.now_ms))
     taking = snapshots(flow, provider)
     taking.run()
-    hours_alive = (doomed.deleted_at_ms - doomed.created_at_ms) // HOUR_MS
+    hours_alive = (doomed.deleted_at_ms - flow.world.now_ms) // HOUR_MS
     run_hours(flow, taking, hours_alive + 3)
     [(reason, misses)] = rows(flow, "select reason, miss_count from ops.tweet_absences where tweet_id = %s", doomed.id)
     assert reason == "absent"

@@ -25,7 +25,8 @@ from database.connections import Role
 from ingest.app import MAX_REFUSAL_LINES_PER_SECOND, _LineBudget
 from ingest.outcomes import OUTCOMES, Reason
 from ingest.server import load_codecs
-from tests.ingest.front_door import KEY, NEXT_KEY, SECRET, FrontDoor, serving, settings, wait_until
+from tests.ingest.front_door import KEY, NEXT_KEY, SECRET, FrontDoor, serving, settings
+from tests.waiting import wait_until
 
 TWEETS = b'{"event_type":"tweet","rule_id":"r","rule_tag":"t","tweets":[{"id":"1"},{"id":"2"}],"timestamp":1}'
 PING = b'{"event_type":"test_webhook_url"}'
@@ -429,6 +430,7 @@ def test_the_openapi_document_lists_every_address_and_every_status(door: FrontDo
         "408",
         "413",
         "415",
+        "429",
         "503",
     }
 

@@ -34,8 +34,8 @@ from tests.ingest.front_door import (
     process,
     serving,
     settings,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 WEBHOOK = "/webhooks/twitterapi_io"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import re
 
@@ -11,9 +13,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from database.connections import Role
+from database.connections import Role, connect
+from ingest.normalise.worker import Worker
 from ingest.outcomes import Reason
-from tests.ingest.front_door import KEY, FrontDoor, serving, settings
+from tests.fuzz import accounts
+from tests.fuzz.fire import fire
+from tests.fuzz.mutations import Mutator, Secrets
+from tests.ingest.front_door import KEY, SECRET, FrontDoor, serving, settings
+from tests.waiting import wait_until
 
 header_names = st.sampled_from(
     (
@@ -148,3 +155,32 @@ def test_any_authenticated_body_is_kept_and_counted(impatient_door: FrontDoor, c
         len(sent),
         sum(len(body) for body in sent),
     )
+
+
+def test_every_item_of_mutated_requests_of_all_sources_is_accounted_for(
+    role_urls: dict[Role, str], connection: psycopg.Connection
+) -> None:
+    """A short run of `make fuzz`; it says what to look at where anything does not add up."""
+    connection.autocommit = True
+    accounts.add_rules(connection)
+    known = Secrets(KEY, SECRET, "whsec_" + base64.b64encode(bytes(range(32))).decode())
+    bounds = settings(
+        twitterapi_io_webhook_keys=KEY,
+        standard_webhook_secrets=known.signing_secret,
+        ingest_header_seconds=0.5,
+        ingest_body_seconds=0.5,
+        ingest_keep_alive_seconds=1,
+        ingest_max_body_bytes=2 << 20,
+        ingest_max_decompressed_bytes=4 << 20,
+    )
+    with serving(bounds, role_urls["ingest_writer"]) as door:
+        shots = Mutator(7, known).shots(400)
+        tally = asyncio.run(fire(door.host, door.port, shots, lambda _count: None))
+        wait_until(lambda: door.metric("ingest_in_flight_requests") == 0)
+        counted = accounts.outcomes(door.get("/metrics").text)
+    with connect(role_urls["pipeline"], application_name="tests", autocommit=True) as worker_connection:
+        Worker(worker_connection).drain()
+    found = accounts.audit(connection, tally, counted)
+    assert found.problems == ()
+    assert len(tally.acknowledged) > 200
+    assert min(found.normalised, found.duplicate, found.control, found.dead) > 0

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -22,6 +21,7 @@ from tests.conftest import _own_database as own_database
 from tests.ingest import landing
 from tests.ingest.landing import HOUR_AGO, NOW, Connection, accounts, content, one
 from tests.unit import payloads
+from tests.waiting import wait_until
 
 TABLES = (
     "core.twitter_profiles",
@@ -256,9 +256,3 @@ def test_a_worker_that_follows_hears_of_what_comes_and_ends_when_told(db: Connec
         finally:
             is_told.set()
         assert following.result().normalised == 2
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline

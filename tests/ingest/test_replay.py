@@ -218,12 +218,18 @@ class TestFailures:
             run(plan(webhook, tmp_path, archive_of(tmp_path, 1), key="another"))
         assert len(webhook.requests) == 1
 
-    @pytest.mark.parametrize("status", [302, 400, 404, 429])
+    @pytest.mark.parametrize("status", [302, 400, 404])
     def test_any_other_refusal_ends_the_replay(self, webhook: Webhook, tmp_path: Path, status: int) -> None:
         webhook.answer = lambda _body, _before: Response("because", status)
         with pytest.raises(ReplayStoppedError, match=f"answered {status} because"):
             run(plan(webhook, tmp_path, archive_of(tmp_path, 1)))
         assert len(webhook.requests) == 1
+
+    def test_a_service_that_takes_less_is_obeyed(self, webhook: Webhook, tmp_path: Path) -> None:
+        webhook.answer = first_times(1, lambda: Response("slower", 429, headers={"Retry-After": "1"}))
+        summary = run(plan(webhook, tmp_path, archive_of(tmp_path, 1), patience_seconds=30))
+        assert summary.acknowledged_items == 1
+        assert summary.elapsed_seconds >= 1.0
 
     def test_another_service_at_the_address_is_noticed(self, webhook: Webhook, tmp_path: Path) -> None:
         webhook.answer = lambda _body, _before: Response("<html>welcome</html>")

@@ -15,13 +15,16 @@ from ingest.normalise.dialects.twitterapi_io import TwitterApiIo
 from ingest.normalise.dialects.v1_1 import V1
 from ingest.outcomes import Reason
 from ingest.sources import keys
+from ingest.sources.proofs import KeyOrSignature
 from ingest.sources.protocol import Contents, Headers
+from ingest.sources.signatures import Signatures
 from ingest.sources.twitterapi_io import TwitterApiIoSource
 from ingest.sources.v1_1 import V1Source
 from ingest.sources.x_api_v2 import XApiV2Source
 
-TWITTERAPI_IO = TwitterApiIoSource(["old", "new"])
-V1_1 = V1Source(["old"])
+UNSIGNED = Signatures([])
+TWITTERAPI_IO = TwitterApiIoSource(KeyOrSignature(["old", "new"], UNSIGNED))
+V1_1 = V1Source(KeyOrSignature(["old"], UNSIGNED))
 X = XApiV2Source(["new secret", "old secret"])
 
 json_values = st.recursive(
@@ -76,7 +79,7 @@ def test_a_request_without_exactly_one_key_is_refused(headers: Headers, reason: 
 
 
 def test_a_source_without_keys_believes_nobody_not_even_an_empty_key() -> None:
-    source = TwitterApiIoSource([])
+    source = TwitterApiIoSource(KeyOrSignature([], UNSIGNED))
     assert not source.is_configured
     assert source.admit([(b"x-api-key", b"")]) is Reason.WRONG_KEY
 
@@ -119,13 +122,16 @@ def test_the_providers_own_messages_are_control_messages_of_one_item(event: str)
         (b'{"data":[{"id":"1"},{"id":"2"}]}', 2),
         (b'{"data":[]}', 1),
         (b'{"data":{"delete":{"tweet":{"id":"1"}}}}', 1),
-        (b'{"errors":[{},{}]}', 1),
+        (b'{"errors":[{},{}]}', 2),
+        (b'{"data":{"id":"1"},"errors":[{}]}', 2),
+        (b'{"tweet_delete_events":[{},{}],"for_user_id":"1"}', 2),
+        (b'{"data":{"id":"1"}}\r\n\r\n{"data":{"id":"2"}}\n{"da', 3),
         (b"", 1),
         (b"\r\n", 1),
         (b'{"data":[', 1),
     ],
 )
-def test_x_counts_the_tweets_in_data_and_anything_else_as_one_event(body: bytes, count: int) -> None:
+def test_x_counts_tweets_problems_and_events_and_anything_else_as_one(body: bytes, count: int) -> None:
     assert X.examine(body) == Contents(count)
 
 

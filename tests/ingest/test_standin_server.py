@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +30,7 @@ from ingest.standin.server import build_app
 from ingest.standin.settings import StandinSettings
 from ingest.standin.stream import SyntheticDay, post_all, stream_day
 from ingest.standin.world import Tweet
+from tests.waiting import wait_until
 
 SEED = 5
 NOW_MS = 1_790_000_000_000
@@ -44,13 +44,6 @@ def settings(**given: Any) -> StandinSettings:
     return StandinSettings.model_validate(small | given)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
-
-
 @contextmanager
 def served(app: Starlette) -> Iterator[str]:
     """Serve an app on a free port of this machine and give its address."""
@@ -61,7 +54,7 @@ def served(app: Starlette) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
-            until(lambda: server.started)
+            wait_until(lambda: server.started)
             yield f"http://127.0.0.1:{bound.getsockname()[1]}"
         finally:
             server.should_exit = True
@@ -589,7 +582,7 @@ def test_the_command_answers_until_sigterm_and_leaves_with_0() -> None:
     ) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[3].rstrip(",")
-        until(lambda: answers(f"{address}/standin/stats"))
+        wait_until(lambda: answers(f"{address}/standin/stats"))
         assert httpx.get(f"{address}/standin/stats").json()["seed"] == 3
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0

@@ -7,6 +7,7 @@ Does not belong here: what the models compute (``tests/dbt``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,6 +19,7 @@ from orchestration.marts.verification import MARTS, TRENDING
 from tests.dbt import facts
 from tests.dbt.builds import drift
 from tests.dbt.facts import NOON, ZONES, add_tweet, minutes
+from tests.ingest.landing import one
 
 pytestmark = [
     pytest.mark.slow,
@@ -74,8 +76,8 @@ def values(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def test_the_graph_reaches_from_core_to_the_marts_without_the_ledger(definitions: Any) -> None:
     graph = definitions.resolve_asset_graph()
     keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
-    assert not {key for key in keys if key.startswith("ops/")}
-    ours = {key for key in keys if not key.startswith("core/")}
+    assert {key for key in keys if key.startswith("ops/")} == {"ops/zone_hour_coverage"}
+    ours = {key for key in keys if not key.startswith(("core/", "ops/"))}
     assert {f"marts/{mart.name}" for mart in MARTS} < ours
     assert {key for key in keys if key.startswith("core/")} == {
         "core/zones",
@@ -84,6 +86,7 @@ def test_the_graph_reaches_from_core_to_the_marts_without_the_ledger(definitions
         "core/twitter_tweet_zones",
         "core/twitter_tweet_metrics",
         "core/twitter_entities",
+        "core/twitter_engagement_history",
     }
     for key in ours:
         node = graph.get(next(found for found in graph.get_all_asset_keys() if found.to_user_string() == key))
@@ -100,7 +103,9 @@ def test_jobs_and_schedules_have_the_fixed_names_and_cadence(definitions: Any) -
 
     repository = definitions.get_repository_def()
     jobs = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"refresh_zone_stats", "refresh_top_profiles", "refresh_trending", "rebuild_buckets"}
+    assert jobs == {
+        "refresh_zone_stats", "refresh_top_profiles", "refresh_trending", "build_marts", "rebuild_buckets", "erase",
+    }  # fmt: skip
     schedules = {schedule.job_name: schedule for schedule in repository.schedule_defs}
     assert {name: schedule.cron_schedule for name, schedule in schedules.items()} == {
         "refresh_zone_stats": "2 * * * *",
@@ -158,10 +163,38 @@ def test_a_refresh_builds_its_mart_and_proves_it(
     (count,) = database.execute(f"select count(*) from marts.{mart}".encode()).fetchone() or (0,)
     assert count > 0
     assert built[mart]["dagster/row_count"] == count
-    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    checks = {(check.asset_key.path[-1], check.check_name): check for check in result.get_asset_check_evaluations()}
     assert [name for name, check in checks.items() if not check.passed] == []
-    assert values(checks["equals_recount"].metadata)["drifted_buckets"] == 0
-    assert values(checks["equals_recount"].metadata)["checked_buckets"] >= count
+    recounts = {table: values(check.metadata) for (table, name), check in checks.items() if name == "equals_recount"}
+    assert set(recounts) == built.keys() & {each.name for each in MARTS}
+    assert {found["drifted_buckets"] for found in recounts.values()} == {0}
+    assert recounts[mart]["checked_buckets"] >= count
+
+
+def test_what_was_never_built_is_built_once_and_a_failure_is_not_tried_at_once(
+    definitions: Any, database: psycopg.Connection[Any]
+) -> None:
+    import dagster as dg
+
+    sensor = definitions.resolve_sensor_def("build_what_is_missing")
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = {"database": definitions.resources["database"]}
+        context = dg.build_sensor_context(instance=instance, resources=resources)
+        assert isinstance(sensor(context), dg.RunRequest)
+        job = definitions.resolve_job_def("build_marts")
+        started = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        assert "builds them already" in skipped(sensor(context))
+        instance.report_run_failed(started)
+        assert "marts.twitter_trending_hashtags" in skipped(sensor(context))
+    assert run(definitions, "build_marts", AS_OF).success
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance, resources=resources)
+        assert "every model was built" in skipped(sensor(context))
+    assert drift(database) == {}
+
+
+def skipped(answer: Any) -> str:
+    return str(answer.skip_message)
 
 
 def test_drift_fails_the_check_and_the_next_run_heals_it(definitions: Any, database: psycopg.Connection[Any]) -> None:
@@ -173,12 +206,32 @@ def test_drift_fails_the_check_and_the_next_run_heals_it(definitions: Any, datab
         (TRENDING.slices, TRENDING.name),
     )
     result = run(definitions, "refresh_trending", AS_OF)
-    (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "equals_recount"]
+    (check,) = [
+        each
+        for each in result.get_asset_check_evaluations()
+        if each.check_name == "equals_recount" and each.asset_key.path[-1] == TRENDING.name
+    ]
     assert not check.passed
     assert values(check.metadata)["drifted_buckets"] == 2
     assert "back on the ledger" in (check.description or "")
     assert run(definitions, "refresh_trending", AS_OF).success
     assert database.execute("select count(*) from marts.twitter_trending_hashtags").fetchone() == (2,)
+
+
+def test_a_schedule_keeps_a_moment_that_somebody_asked_for(database: psycopg.Connection[Any]) -> None:
+    asked = NOON - minutes(600)
+
+    ledger.set_as_of(database, asked)
+    kept = ledger.set_as_of(database, None, unless_held=True)
+    database.execute("update ops.as_of set held_until = held_until - interval '1 hour'")
+    afterwards = ledger.set_as_of(database, None, unless_held=True)
+    ledger.set_as_of(database, asked)
+    ledger.set_as_of(database, None)
+    after_the_present = ledger.set_as_of(database, None, unless_held=True)
+
+    assert kept == asked
+    assert afterwards > asked
+    assert after_the_present > afterwards
 
 
 def test_a_moment_that_is_none_is_refused_with_an_example(definitions: Any, database: psycopg.Connection[Any]) -> None:
@@ -218,3 +271,22 @@ class TestRebuild:
         result = self.rebuild(definitions, **config)
         assert not result.success
         assert message in failure(result)
+
+
+def test_the_job_erase_says_what_it_would_do_then_does_it_and_certifies_it(
+    definitions: Any, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+
+    def erase(**config: Any) -> Any:
+        return run(definitions, "erase", {"ops": {"erase_everywhere": {"config": config}}})
+
+    tweet = add_tweet(database, NOON - minutes(7), author=facts.AUTHORS[1], zones=ZONES, tags=("gone",))
+    assert erase(handle="user12").success
+    assert one(database, "select count(*) from core.twitter_tweets where tweet_id = %s", tweet) == 1
+    assert erase(handle="user12", dry_run=False).success
+    assert one(database, "select certified_at is not null and erased_at is not null from ops.erasures") is True
+    assert one(database, "select count(*) from core.twitter_profiles where username = 'user12'") == 0
+    assert one(database, "select count(*) from marts.twitter_top_profiles_by_zone where profile_id = 12") == 0
+    assert drift(database) == {}
+    assert not erase(handle="user12").success

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -15,9 +15,12 @@ import pytest
 
 from database import snowflake
 from database.codec import Codec
-from orchestration.assets.core import AT_WORK, NEXT_IN_LINE
+from orchestration import jobs
+from orchestration.assets.core import AT_WORK, DELIVERIES, NEXT_IN_LINE
 from orchestration.jobs import keep_normalizing
 from orchestration.locations.pipeline import build_definitions
+from tests.unit import payloads
+from tests.waiting import wait_until
 
 KEY = "deliveries waiting"
 
@@ -63,15 +66,27 @@ def waiting(connection: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-def until(condition: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
 def staying(window_seconds: float) -> dict[str, Any]:
     return {"ops": {"normalize_deliveries": {"config": {"once": False, "window_seconds": window_seconds}}}}
+
+
+def test_the_way_of_each_zones_tweets_is_plotted_beside_the_queue(
+    database_url: str, connection: psycopg.Connection[Any]
+) -> None:
+    connection.execute("insert into core.zones (name) values ('zone of mine'), ('empty')")
+    connection.execute(
+        "insert into core.twitter_rules (zone_id, tag, query) select id, 'mine', 'words' from core.zones"
+        " where name = 'zone of mine'"
+    )
+    connection.commit()
+    tweet = payloads.tweet(datetime.now(UTC) - timedelta(minutes=10))
+    land(connection, payloads.encoded(payloads.envelope(tweet, tag="mine", rule_id=None)))
+    result = run(database_url, "normalize")
+    observed = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
+    (metadata,) = [observation.metadata for observation in observed if observation.asset_key == DELIVERIES]
+    assert metadata["waiting_deliveries"].value == 0
+    assert 590 < metadata["lag_seconds_of_zone of mine"].value < 700
+    assert "lag_seconds_of_empty" not in metadata
 
 
 def test_started_by_hand_it_drains_the_queue_and_reports_every_table(
@@ -109,7 +124,7 @@ class Outside(threading.Thread):
         with psycopg.connect(self._url) as connection:
             for _ in range(3):
                 land(connection, b'{"event_type": "ping"}')
-                until(lambda: waiting(connection) == 0)
+                wait_until(lambda: waiting(connection) == 0)
                 self.drained += 1
             self.ended_alone = self.run_has_ended.wait(timeout=1.5)
             connection.execute("select pg_advisory_lock(%s)", (NEXT_IN_LINE,))
@@ -146,21 +161,38 @@ def test_every_item_is_accounted_for_until_somebody_loses_one(
     assert str(unread) in (verdicts["every_item_is_accounted_for"].description or "")
 
 
-def test_the_sensor_asks_for_a_run_when_none_is_live_and_for_one_successor_near_its_end() -> None:
-    with dg.DagsterInstance.ephemeral() as instance:
+def asked(instance: dg.DagsterInstance, url: str) -> bool:
+    """Ask the sensor, and return whether it wants a run."""
+    context = dg.build_sensor_context(instance=instance, resources={"database": OwnDatabase(url=url)})
+    return isinstance(keep_normalizing(context), dg.RunRequest)
+
+
+def test_the_sensor_asks_for_a_run_when_nobody_is_at_work_and_none_is_starting(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance, psycopg.connect(database_url, autocommit=True) as worker:
+        assert asked(instance, database_url)
         job = build_definitions().resolve_job_def("normalize")
-        context = dg.build_sensor_context(instance=instance)
-        first = keep_normalizing(context)
-        assert isinstance(first, dg.RunRequest)
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        assert not asked(instance, database_url), "it may be about to take the lock"
 
-        live = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-        assert isinstance(keep_normalizing(context), dg.SkipReason)
+        monkeypatch.setattr(jobs, "LONGEST_START_SECONDS", 0.0)
+        worker.execute("select pg_advisory_lock(%s)", (AT_WORK,))
+        assert not asked(instance, database_url), "somebody is at work"
+        worker.execute("select pg_advisory_unlock(%s)", (AT_WORK,))
+        assert asked(instance, database_url), "the run was killed: Dagster takes it for alive, the lock is free"
 
-        instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
-        skipped = keep_normalizing(context)
-        assert isinstance(skipped, dg.SkipReason)
-        assert "successor" in (skipped.skip_message or "")
-        assert live.job_name == "normalize"
+
+def test_the_sensor_asks_for_one_successor_when_the_run_at_work_is_about_to_end(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LONGEST_START_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "SUCCESSOR_LEAD_SECONDS", jobs.WINDOW_SECONDS)
+    with dg.DagsterInstance.ephemeral() as instance, psycopg.connect(database_url, autocommit=True) as worker:
+        worker.execute("select pg_advisory_lock(%s)", (AT_WORK,))
+        assert asked(instance, database_url)
+        worker.execute("select pg_advisory_lock(%s)", (NEXT_IN_LINE,))
+        assert not asked(instance, database_url), "a successor waits already"
 
 
 @pytest.mark.parametrize("job", ["renormalize", "replay_dead_letters"])

@@ -89,23 +89,24 @@ def test_the_engagement_job_takes_what_is_due_and_reports_coverage_and_spending(
     result = run(definitions, "snapshot_engagement")
     assert result.success
     told = metadata(result)
-    assert told["found_tweets"] == told["history_rows"] - embedded(database) > 5
+    assert told["found_tweets"] == told["history_rows"] - brought_along(database, world) > 5
     assert told["hourly_coverage"] == 1.0
     assert told["credits_this_day"] == told["credits"] == 1_000_000_000 - world.standin.credits
     assert 0 < told["share_of_day_limit"] < 1
     assert checks(result) == {"due_snapshots_were_taken": True}
 
 
-def embedded(database: psycopg.Connection[Any]) -> int:
-    """Count the observations of quoted originals that look-ups brought along."""
+def brought_along(database: psycopg.Connection[Any], world: ProviderWorld) -> int:
+    """Count the observations of quoted originals that look-ups of other tweets brought along."""
     row = database.execute(
         """
         select count(*)
         from core.twitter_engagement_history as history
         where
-            not exists (select from core.twitter_tweet_zones as links where links.tweet_id = history.tweet_id)
-            and history.snapshot_at > now() - interval '30 minutes'
-        """
+            history.snapshot_at > now() - interval '30 minutes'
+            and history.tweet_id <> all(%s)
+        """,
+        ([tweet_id for _, tweet_id in world.asked],),
     ).fetchone()
     assert row is not None
     return int(row[0])

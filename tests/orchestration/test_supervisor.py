@@ -29,6 +29,11 @@ PARENT = (
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
     "print('grandchild', child.pid, flush=True); time.sleep(600)"
 )
+PARENT_OF_STUBBORN = (
+    "import subprocess, sys, time;"
+    f"child = subprocess.Popen([sys.executable, '-c', {STUBBORN!r}], stdout=subprocess.PIPE);"
+    "child.stdout.readline(); print('grandchild', child.pid, flush=True); time.sleep(600)"
+)
 SERVER = (
     "import sys; from http.server import HTTPServer, SimpleHTTPRequestHandler;"
     "HTTPServer(('127.0.0.1', int(sys.argv[1])), SimpleHTTPRequestHandler).serve_forever()"
@@ -217,6 +222,31 @@ def test_a_crashed_process_starts_again_without_its_old_children(
         await_that(lambda: supervisor.pids().get("worker", first) != first, "a new process")
         assert not lives(grandchild)
         assert heard.about("worker ended with code -9; it starts again in 0.5 s")
+
+
+def test_a_crash_is_looked_after_while_what_another_left_is_still_ending(
+    tmp_path: Path, supervise: Callable[..., Supervisor]
+) -> None:
+    """Runs of a killed code server took twenty seconds to end, and a database that died meanwhile stayed dead."""
+    supervisor = supervise(python("parent", PARENT_OF_STUBBORN), python("other", SLEEP), stop_seconds=300)
+    supervisor.start()
+    grandchild, parent, other = grandchild_of(tmp_path, "parent"), *map(supervisor.pids().get, ("parent", "other"))
+    assert parent is not None
+    assert other is not None
+    watched = threading.Event()
+    thread = threading.Thread(target=supervisor.supervise, args=(watched.set,))
+    thread.start()
+    os.kill(parent, signal.SIGKILL)
+    os.kill(other, signal.SIGKILL)
+    await_that(lambda: supervisor.pids().get("other", other) != other, "a new process")
+    assert lives(grandchild)
+    assert "parent" not in supervisor.pids()
+    os.kill(grandchild, signal.SIGKILL)
+    await_that(lambda: supervisor.pids().get("parent", parent) != parent, "a new parent")
+    supervisor.ask_to_stop()
+    supervisor.ask_to_stop()
+    thread.join()
+    assert watched.is_set()
 
 
 def test_pauses_between_crashes_grow(heard: Heard, supervise: Callable[..., Supervisor]) -> None:

@@ -107,7 +107,7 @@ def mart_differences(connection: psycopg.Connection[Any], counted: Recount, zone
             total_engagement, avg_engagement, avg_retweets, avg_likes, tweets_with_media, tweets_with_links,
             reply_tweets, avg_sentiment
         from marts.twitter_zone_stats_hourly
-        where zone_id = (select id from core.zones where name = %s)
+        where zone_id = (select id from core.zones where name = %s) and total_tweets > 0
         """,
         zone,
     )

@@ -401,7 +401,13 @@ def _first_spelling(tweet: Tweet, tag: str) -> str:
 
 
 def _until(counted: Recount, zone: str, as_of: datetime) -> list[Tweet]:
-    return [tweet for tweet in counted.in_zone(zone) if tweet.twitter_created_at <= as_of]
+    """The tweets that count. One that was deleted does not, whenever the notice came, nor does a retweet of it."""
+    gone = {deletion.tweet_id for deletion in counted.deletions}
+    return [
+        tweet
+        for tweet in counted.in_zone(zone)
+        if tweet.twitter_created_at <= as_of and not gone & {tweet.tweet_id, tweet.content.retweeted_tweet_id}
+    ]
 
 
 def _distinct_authors(tweets: Iterable[Tweet]) -> int:

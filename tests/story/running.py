@@ -25,7 +25,8 @@ from orchestration.marts import ledger
 from tests.conftest import SharedState
 from tests.dbt.builds import Dbt
 from tests.dbt.conftest import as_role, clone, drop
-from tests.ingest.front_door import KEY, FrontDoor, bare_environment, wait_until
+from tests.ingest.front_door import KEY, FrontDoor, bare_environment
+from tests.waiting import wait_until
 
 ROLES: tuple[Role, ...] = ("ingest_writer", "pipeline")
 
@@ -132,6 +133,7 @@ select
 from raw.deliveries
 left join ops.delivery_accounting as accounting on deliveries.delivery_id = accounting.delivery_id
 left join raw.delivery_queue as queue on deliveries.delivery_id = queue.delivery_id
+where deliveries.source <> 'heartbeat'
 """
 
 

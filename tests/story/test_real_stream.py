@@ -5,6 +5,8 @@ The tests of this module follow one another on one database, in the order in whi
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import random
 from collections.abc import Iterator
@@ -21,10 +23,10 @@ from orchestration.marts import ledger
 from tests.conftest import SharedState
 from tests.dbt import builds
 from tests.ingest import landing
-from tests.ingest.front_door import wait_until
 from tests.story import recount
 from tests.story.comparison import differences
 from tests.story.running import Pipeline, pipeline
+from tests.waiting import wait_until
 
 ZONE = "archive"
 AS_OF = datetime(2019, 7, 3, 6, 42, tzinfo=UTC)
@@ -122,6 +124,12 @@ def test_the_marts_pass_their_own_verification(story: Story) -> None:
         assert builds.drift(connection) == {}
 
 
+def test_no_notice_of_the_archive_is_about_a_tweet_of_the_archive(story: Story) -> None:
+    """So that the numbers above are those of the files, with the notices applied."""
+    assert {deletion.tweet_id for deletion in story.counted.deletions}.isdisjoint(story.counted.tweets)
+    assert story.pipeline.one("select count(*) from core.twitter_tweets where suppressed_at is not null") == 0
+
+
 def test_the_same_archive_shuffled_changes_no_row(story: Story, tmp_path: Path) -> None:
     running = story.pipeline
     before = _everything(running)
@@ -134,6 +142,30 @@ def test_the_same_archive_shuffled_changes_no_row(story: Story, tmp_path: Path) 
     assert _everything(running) == before
     running.build(AS_OF)
     assert _everything(running) == before
+
+
+def test_what_is_deleted_afterwards_leaves_the_marts_with_its_retweets(story: Story, tmp_path: Path) -> None:
+    """The last test of the module: notices about some delivered tweets, and about originals that were retweeted."""
+    delivered = sorted(tweet.tweet_id for tweet in story.counted.in_zone(ZONE))
+    originals = sorted(
+        tweet.content.retweeted_tweet_id for tweet in story.counted.in_zone(ZONE) if tweet.content.retweeted_tweet_id
+    )
+    chance = random.Random(11)
+    doomed = {*chance.sample(delivered, 200), *chance.sample(originals, 100)}
+    notices = [json.dumps({"delete": {"status": {"id": each, "id_str": str(each)}}}).encode() for each in doomed]
+    file = tmp_path / "notices.json"
+    file.write_bytes(b"\n".join(notices))
+    running = story.pipeline
+    running.replay(file, zone=ZONE)
+    running.normalise()
+    running.build(AS_OF)
+    told = recount.recount_v1_1(notices, ZONE).deletions
+    counted = dataclasses.replace(story.counted, deletions=story.counted.deletions + told)
+    assert differences(running.owner, counted, ZONE, AS_OF) == []
+    assert len(doomed) <= 23_541 - int(running.one("select sum(total_tweets) from marts.twitter_zone_stats_hourly"))
+    assert running.one("select count(*) from core.twitter_tweets") == 35_646
+    with connect(running.urls["pipeline"], application_name="verify", autocommit=True) as connection:
+        assert builds.drift(connection) == {}
 
 
 def _replay_shuffled(story: Story, folder: Path) -> dict[str, int]:

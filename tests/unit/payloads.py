@@ -1,6 +1,6 @@
 """Payloads in the provider's shapes, made of nothing but invented words, and what hypothesis bends them into.
 
-Belongs here: builders of twitterapi.io and v1.1 objects, strategies that break them.
+Belongs here: builders of twitterapi.io, v1.1 and X API v2 objects, strategies that break them.
 Does not belong here: assertions.
 """
 
@@ -147,6 +147,61 @@ def deletion(number: int, told: datetime = RECEIVED, user_id: int | None = 701) 
     if user_id is not None:
         status |= {"user_id": user_id, "user_id_str": str(user_id)}
     return {"delete": {"status": status, "timestamp_ms": str(snowflake.to_unix_ms(told))}}
+
+
+def iso_time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S.000Z}"
+
+
+def x_user(user_id: int = 701, **fields: Any) -> dict[str, Any]:
+    """Return a user as X's API v2 shows one."""
+    return {
+        "id": str(user_id),
+        "username": f"writer_{user_id}",
+        "name": f"Writer {user_id}",
+        "created_at": "2013-12-10T00:04:11.000Z",
+        "description": "Words",
+        "protected": False,
+        "verified": True,
+        "verified_type": "blue",
+        "public_metrics": {"followers_count": 100, "following_count": 50, "tweet_count": 1_000, "listed_count": 2},
+        **fields,
+    }
+
+
+def x_tweet(posted: datetime = POSTED, *, sequence: int = 1, **fields: Any) -> dict[str, Any]:
+    """Return a tweet as X's API v2 shows one: without its author."""
+    number = tweet_id(posted, sequence)
+    return {
+        "id": str(number),
+        "text": "Plain words",
+        "author_id": "701",
+        "created_at": iso_time(posted),
+        "lang": "en",
+        "conversation_id": str(number),
+        "edit_history_tweet_ids": [str(number)],
+        "public_metrics": {
+            "retweet_count": 1,
+            "reply_count": 2,
+            "like_count": 3,
+            "quote_count": 4,
+            "bookmark_count": 6,
+            "impression_count": 500,
+        },
+        **fields,
+    }
+
+
+def x_envelope(
+    data: Any, *tweets: dict[str, Any], tags: tuple[str, ...] = ("markets",), **fields: Any
+) -> dict[str, Any]:
+    """Return a delivery of X's filtered stream: ``tweets`` are those that stand in ``includes``."""
+    return {
+        "data": data,
+        "includes": {"users": [x_user(), x_user(702)], "tweets": list(tweets)},
+        "matching_rules": [{"id": f"17{index:017}", "tag": tag} for index, tag in enumerate(tags)],
+        **fields,
+    }
 
 
 def encoded(value: Any) -> bytes:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from database import snowflake
 from ingest.normalise.batch import Batch, Tally
-from ingest.normalise.dialects.protocol import Dialect
+from ingest.normalise.dialects.protocol import Dialect, RuleName
 from ingest.normalise.dialects.twitterapi_io import CONTROL_EVENTS, TwitterApiIo
 from ingest.normalise.dialects.v1_1 import V1
 from ingest.normalise.records import Item
@@ -54,11 +54,11 @@ def read_all(dialect: Dialect, body: bytes) -> list[Item]:
     assert envelope.rejection is None or not envelope.items
     read = [dialect.read(item, envelope, RECEIVED_MS) for item in envelope.items]
     for item in read:
-        _can_be_written(item)
+        can_be_written(item)
     return read
 
 
-def _can_be_written(item: Item) -> None:
+def can_be_written(item: Item) -> None:
     """Check what PostgreSQL and the batch ask of an item: plain text, bigints, times of Python's calendar."""
     assert 0 < item.observed_ms <= RECEIVED_MS
     batch = Batch(tallies={1: Tally(1)})
@@ -115,7 +115,7 @@ class TestTwitterApiIo:
         body = b'{"event_type":"tweet","rule_id":"r","rule_tag":"t","tweets":[' + raw + b'],"timestamp":1755158107100}'
         envelope = API.split(body)
         assert envelope.items == (raw,)
-        assert (envelope.rule_id, envelope.rule_tag, envelope.observed_ms) == ("r", "t", 1_755_158_107_100)
+        assert (envelope.rules, envelope.observed_ms) == ((RuleName("r", "t"),), 1_755_158_107_100)
 
     @pytest.mark.parametrize("event", sorted(CONTROL_EVENTS))
     def test_a_ping_is_one_item_without_records(self, event: str) -> None:
@@ -153,7 +153,7 @@ class TestTwitterApiIo:
         tweets = [payloads.tweet(text="a\ud83d"), payloads.tweet(sequence=2)]
         body = payloads.encoded(payloads.envelope(*tweets, rule_id=5, rule_tag=["x"], timestamp="1755158107100"))
         envelope = API.split(body)
-        assert (envelope.rule_id, envelope.rule_tag, envelope.observed_ms) == ("5", None, 1_755_158_107_100)
+        assert (envelope.rules, envelope.observed_ms) == ((RuleName("5", None),), 1_755_158_107_100)
         flags = [API.read(item, envelope, RECEIVED_MS).sightings[0].tweet.is_sanitised for item in envelope.items]
         assert flags == [True, False]
 
@@ -264,6 +264,23 @@ class TestV1:
     def test_other_notices_are_control_messages(self, notice: str) -> None:
         (item,) = read_all(ARCHIVE, notice.encode())
         assert (item.sightings, item.rejections, item.event) == ((), (), None)
+
+    @pytest.mark.parametrize(
+        ("notice", "about", "event"),
+        [
+            ('{"status_withheld": {"id": 5, "user_id": 7, "withheld_in_countries": ["XX"]}}', (5, 7), "withheld"),
+            ('{"status_withheld": {"id": 5, "user_id": 7, "withheld_in_countries": []}}', (5, 7), "unwithheld"),
+            ('{"user_withheld": {"id": "7", "withheld_in_countries": ["DE"]}}', (None, 7), "user_withheld"),
+            ('{"user_suspend": {"id": 7, "timestamp_ms": "1"}}', (None, 7), "user_suspend"),
+            ('{"scrub_geo": {"user_id": 7, "up_to_status_id": 5}}', (None, 7), "scrub_geo"),
+        ],
+    )
+    def test_notices_of_the_compliance_stream_are_events(
+        self, notice: str, about: tuple[int | None, int], event: str
+    ) -> None:
+        (item,) = read_all(ARCHIVE, notice.encode())
+        assert item.event is not None
+        assert (item.event.tweet_id, item.event.user_id, item.event.event_type) == (*about, event)
 
     def test_a_line_that_is_cut_is_a_dead_letter_and_its_neighbours_are_not(self) -> None:
         """Provider facts 6.15."""

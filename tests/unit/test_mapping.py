@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from database import snowflake
 from ingest.normalise import mapping
-from ingest.normalise.dialects.protocol import Envelope
+from ingest.normalise.dialects.protocol import Envelope, RuleName
 from ingest.normalise.dialects.twitterapi_io import TwitterApiIo
 from ingest.normalise.records import UNKNOWN, Item, Tweet
 from tests.unit import payloads
@@ -23,7 +23,7 @@ DIALECT = TwitterApiIo()
 
 def read(value: Any, *, received: datetime = RECEIVED, sent: datetime = RECEIVED) -> Item:
     raw = value if isinstance(value, bytes) else payloads.encoded(value)
-    envelope = Envelope(items=(raw,), observed_ms=snowflake.to_unix_ms(sent), rule_tag="markets")
+    envelope = Envelope(items=(raw,), observed_ms=snowflake.to_unix_ms(sent), rules=(RuleName(rule_tag="markets"),))
     return DIALECT.read(raw, envelope, snowflake.to_unix_ms(received))
 
 

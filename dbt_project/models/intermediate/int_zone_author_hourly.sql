@@ -1,7 +1,7 @@
 -- One row per zone, UTC hour and author: what the author's tweets of that hour add up to.
 -- Built from the tweets of the claimed buckets alone, found by author and range of ids.
 -- Late data: a change of any tweet, link or counter marks its bucket, and the bucket is counted anew.
--- Read by int_zone_tag_author_hourly, twitter_zone_stats_hourly, twitter_top_profiles_by_zone.
+-- Read by the other int_zone_…_hourly tables, and by the marts about zones and profiles.
 -- depends_on: {{ ref('stg_core__twitter_tweet_zones') }}, {{ ref('stg_core__twitter_tweets') }}
 {{
     config(
@@ -61,7 +61,9 @@ claimed_tweets as (
         found.quote_count,
         found.view_count,
         found.bookmark_count,
-        found.total_engagement
+        found.total_engagement,
+        -- What the most engaged tweet is found by: arrays compare element by element, an unknown count takes no part.
+        case when found.total_engagement is not null then array[found.total_engagement, found.tweet_id] end as ranking
     from author_hours
     inner join hours on author_hours.hour = hours.hour
     inner join lateral (
@@ -113,7 +115,9 @@ final as (
         sum(claimed_tweets.sentiment_score) as sentiment_sum,
         count(claimed_tweets.sentiment_score) as sentiment_count,
         max(claimed_tweets.twitter_created_at) as last_tweet_at,
-        max(claimed_tweets.tweet_id) as last_tweet_id
+        max(claimed_tweets.tweet_id) as last_tweet_id,
+        (max(claimed_tweets.ranking))[1] as top_engagement,
+        (max(claimed_tweets.ranking))[2] as top_tweet_id
     from claimed_tweets
     group by claimed_tweets.zone_id, claimed_tweets.hour, claimed_tweets.author_profile_id
 )

@@ -1,7 +1,7 @@
 -- One row per zone, hashtag, UTC hour, author and spelling: the tweets that used the tag.
 -- Built from the tweets of the claimed buckets; a tag counts once in a tweet, with the first spelling there (T5).
 -- Late data: marked together with int_zone_author_hourly; tags that a bucket loses are marked before they go.
--- Read by twitter_trending_hashtags.
+-- Read by int_zone_tag_window, which triggers keep, and by twitter_trending_hashtags.
 -- Built after the model that marks its buckets. depends_on: {{ ref('int_zone_author_hourly') }}
 {{
     config(

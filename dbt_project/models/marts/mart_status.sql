@@ -19,10 +19,22 @@ waiting as (
     from {{ source('ledger', 'int_zone_author_hourly__marks') }} as marks
     union all
     select
+        'int_zone_author_totals' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'int_zone_author_totals__marks') }} as marks
+    union all
+    select
         'int_zone_tag_author_hourly' as model,
         count(*) as waiting_mark_count,
         min(marks.marked_at) as waiting_since
     from {{ source('ledger', 'int_zone_tag_author_hourly__marks') }} as marks
+    union all
+    select
+        'int_zone_tag_window' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'int_zone_tag_window__marks') }} as marks
     union all
     select
         'twitter_zone_stats_hourly' as model,
@@ -41,6 +53,42 @@ waiting as (
         count(*) as waiting_mark_count,
         min(marks.marked_at) as waiting_since
     from {{ source('ledger', 'twitter_trending_hashtags__marks') }} as marks
+    union all
+    select
+        'int_zone_top_tweets_hourly' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'int_zone_top_tweets_hourly__marks') }} as marks
+    union all
+    select
+        'twitter_top_engaged_tweets' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'twitter_top_engaged_tweets__marks') }} as marks
+    union all
+    select
+        'twitter_zone_stats_daily' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'twitter_zone_stats_daily__marks') }} as marks
+    union all
+    select
+        'twitter_top_profiles_by_zone_window' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'twitter_top_profiles_by_zone_window__marks') }} as marks
+    union all
+    select
+        'int_zone_entity_author_hourly' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'int_zone_entity_author_hourly__marks') }} as marks
+    union all
+    select
+        'twitter_trending_entities' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'twitter_trending_entities__marks') }} as marks
 ),
 
 final as (

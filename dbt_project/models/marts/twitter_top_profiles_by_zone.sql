@@ -1,5 +1,5 @@
 -- One row per zone and profile with at least one tweet there, over all retained tweets.
--- Built from int_zone_author_hourly and the profile as it is now, for the claimed profiles.
+-- Built from int_zone_author_totals, the latest of int_zone_author_hourly and the profile as it is now.
 -- Late data: summed anew when one of the profile's hours was; a renamed profile is rewritten in all its zones (T22).
 -- Read by BI tools and the data layer's top users.
 {{
@@ -19,6 +19,10 @@ with claims as (
     from {{ source('ledger', 'twitter_top_profiles_by_zone__claims') }} as claims
 ),
 
+totals as (
+    select * from {{ ref('int_zone_author_totals') }}
+),
+
 hours as (
     select * from {{ ref('int_zone_author_hourly') }}
 ),
@@ -27,26 +31,32 @@ profiles as (
     select * from {{ ref('stg_core__twitter_profiles') }}
 ),
 
--- One claim at a time, by index: a join would read every author's history for the sake of the claimed ones.
+-- One claim at a time, by index: a join would read every author for the sake of the claimed ones.
 sums as (
     select
         claims.zone_id,
         claims.profile_id,
         found.tweet_count,
-        found.total_engagement,
+        case when found.engagement_known_count > 0 then found.known_engagement end as total_engagement,
         found.engagement_known_count,
-        found.last_tweet_at
+        latest.last_tweet_at
     from claims
     inner join lateral (
         select
-            sum(hours.tweet_count)::bigint as tweet_count,
-            sum(hours.total_engagement)::bigint as total_engagement,
-            sum(hours.engagement_known_count) as engagement_known_count,
-            max(hours.last_tweet_at) as last_tweet_at
+            totals.tweet_count,
+            totals.known_engagement,
+            totals.engagement_known_count
+        from totals
+        where totals.zone_id = claims.zone_id and totals.author_profile_id = claims.profile_id
+        offset 0
+    ) as found on true
+    inner join lateral (
+        select hours.last_tweet_at
         from hours
         where hours.zone_id = claims.zone_id and hours.author_profile_id = claims.profile_id
-        having count(*) > 0
-    ) as found on true
+        order by hours.hour desc
+        limit 1
+    ) as latest on true
 ),
 
 final as (
@@ -62,7 +72,8 @@ final as (
         profiles.followers_count,
         sums.tweet_count,
         sums.total_engagement,
-        round(sums.total_engagement / nullif(sums.engagement_known_count, 0), 18)::numeric(38, 18) as avg_engagement,
+        round(sums.total_engagement::numeric / nullif(sums.engagement_known_count, 0), 18)::numeric(38, 18)
+            as avg_engagement,
         sums.last_tweet_at
     from sums
     left join profiles on sums.profile_id = profiles.twitter_user_id

@@ -1,6 +1,7 @@
 -- One row per zone and hashtag (normal form) used in the 24 h that end at as_of: 23 whole hours and the open one.
--- Built from int_zone_tag_author_hourly, for the claimed hashtags.
--- Late data: summed anew when a bucket with the tag was; tags that time alone moves in or out are claimed too (T21).
+-- Built from int_zone_tag_window, for the claimed hashtags; from int_zone_tag_author_hourly where the open hour holds
+-- tweets from after as_of.
+-- Late data: claimed when the tag's window changed, be it by time alone (T21).
 -- Read by BI tools and the data layer's trending; sample texts are in twitter_trending_hashtag_samples.
 {{
     config(
@@ -17,6 +18,10 @@ with claims as (
         claims.zone_id,
         claims.hashtag
     from {{ source('ledger', 'twitter_trending_hashtags__claims') }} as claims
+),
+
+totals as (
+    select * from {{ ref('int_zone_tag_window') }}
 ),
 
 tags as (
@@ -39,6 +44,37 @@ bounds as materialized (
 ),
 
 -- One claim at a time, by index, as in twitter_top_profiles_by_zone.
+found_totals as materialized (
+    select
+        found.*,
+        found.last_used_at > bounds.as_of as is_cut,
+        bounds.as_of
+    from claims
+    cross join bounds
+    inner join lateral (
+        select totals.*
+        from totals
+        where totals.zone_id = claims.zone_id and totals.hashtag = claims.hashtag
+        offset 0
+    ) as found on true
+),
+
+whole as (
+    select
+        found_totals.zone_id,
+        found_totals.hashtag,
+        found_totals.spellings[1] as original_hashtag,
+        found_totals.tweet_count as tweet_count_24h,
+        found_totals.author_count as unique_authors_24h,
+        case when found_totals.known_row_count > 0 then found_totals.known_engagement end as total_engagement_24h,
+        found_totals.last_used_at,
+        found_totals.top_tweet_ids::text[] as sample_tweets,
+        found_totals.as_of
+    from found_totals
+    where not found_totals.is_cut
+),
+
+-- From here on only tags with tweets of the open hour after as_of: those must not count.
 windowed as (
     select
         found.zone_id,
@@ -52,7 +88,7 @@ windowed as (
         found.top_tweet_ids,
         found.top_tweet_engagements,
         found.last_used_at > found.as_of as reaches_beyond
-    from claims
+    from found_totals
     cross join bounds
     inner join lateral (
         select
@@ -69,15 +105,15 @@ windowed as (
             bounds.as_of
         from tags
         where
-            tags.zone_id = claims.zone_id
-            and tags.hashtag = claims.hashtag
+            tags.zone_id = found_totals.zone_id
+            and tags.hashtag = found_totals.hashtag
             and tags.hour >= bounds.first_hour
             and tags.hour <= bounds.open_hour
         offset 0
     ) as found on true
+    where found_totals.is_cut
 ),
 
--- When as_of lies before tweets that are known already, the part of the open hour after it must not count.
 recounted as (
     select
         part.zone_id,
@@ -194,6 +230,18 @@ samples as (
 ),
 
 final as (
+    select
+        whole.zone_id,
+        whole.hashtag,
+        whole.original_hashtag,
+        whole.tweet_count_24h,
+        whole.unique_authors_24h,
+        whole.total_engagement_24h,
+        whole.last_used_at,
+        whole.sample_tweets,
+        whole.as_of
+    from whole
+    union all
     select
         sums.zone_id,
         sums.hashtag,

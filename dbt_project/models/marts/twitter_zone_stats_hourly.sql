@@ -1,6 +1,6 @@
--- One row per zone and UTC hour with at least one tweet.
--- Built from int_zone_author_hourly, for the claimed hours.
--- Late data: an hour is summed anew when any of its authors' hours was; is_complete also turns with the clock alone.
+-- One row per zone and UTC hour with at least one tweet, or that coverage is known of.
+-- Built from int_zone_author_hourly and the coverage, for the claimed hours.
+-- Late data: summed anew when any of its authors' hours or its coverage was; is_complete turns with the clock alone.
 -- Read by BI tools (volume and engagement over time) and the data layer's analytics.
 {{
     config(
@@ -23,10 +23,27 @@ authors as (
     select * from {{ ref('int_zone_author_hourly') }}
 ),
 
+coverage as (
+    select * from {{ ref('stg_ops__zone_hour_coverage') }}
+),
+
 moment as (
     select state.as_of
     from {{ source('ledger', 'mart_state') }} as state
     where state.model = 'twitter_zone_stats_hourly'
+),
+
+-- An hour without tweets has none where somebody listened, and says nothing where nobody did.
+listened as (
+    select
+        claims.zone_id,
+        claims.hour,
+        coalesce(coverage.is_covered, false) as is_covered,
+        coalesce(coverage.covered_seconds, 0) as covered_seconds,
+        coverage.zone_id is not null as is_known,
+        case when coverage.is_covered then 0 end as none
+    from claims
+    left join coverage on claims.zone_id = coverage.zone_id and claims.hour = coverage.hour
 ),
 
 sums as (
@@ -59,27 +76,31 @@ sums as (
 
 final as (
     select
-        sums.zone_id,
-        sums.hour,
-        sums.total_tweets,
-        sums.unique_authors,
-        sums.total_retweets,
-        sums.total_replies,
-        sums.total_likes,
-        sums.total_quotes,
-        sums.total_views,
-        sums.total_engagement,
+        listened.zone_id,
+        listened.hour,
+        case when sums.zone_id is null then listened.none else sums.total_tweets end as total_tweets,
+        case when sums.zone_id is null then listened.none else sums.unique_authors end as unique_authors,
+        case when sums.zone_id is null then listened.none else sums.total_retweets end as total_retweets,
+        case when sums.zone_id is null then listened.none else sums.total_replies end as total_replies,
+        case when sums.zone_id is null then listened.none else sums.total_likes end as total_likes,
+        case when sums.zone_id is null then listened.none else sums.total_quotes end as total_quotes,
+        case when sums.zone_id is null then listened.none else sums.total_views end as total_views,
+        case when sums.zone_id is null then listened.none else sums.total_engagement end as total_engagement,
         sums.avg_engagement,
         sums.avg_retweets,
         sums.avg_likes,
-        sums.tweets_with_media,
-        sums.tweets_with_links,
-        sums.reply_tweets,
+        case when sums.zone_id is null then listened.none else sums.tweets_with_media end as tweets_with_media,
+        case when sums.zone_id is null then listened.none else sums.tweets_with_links end as tweets_with_links,
+        case when sums.zone_id is null then listened.none else sums.reply_tweets end as reply_tweets,
         sums.avg_sentiment,
-        sums.hour + interval '1 hour' <= moment.as_of as is_complete,
-        moment.as_of
-    from sums
+        listened.hour + interval '1 hour' <= moment.as_of as is_complete,
+        moment.as_of,
+        listened.is_covered,
+        listened.covered_seconds
+    from listened
     cross join moment
+    left join sums on listened.zone_id = sums.zone_id and listened.hour = sums.hour
+    where listened.is_known or sums.zone_id is not null
 )
 
 select * from final

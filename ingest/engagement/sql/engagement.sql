@@ -42,6 +42,8 @@ where
     links.tweet_id >= %(lower)s and links.tweet_id < %(upper)s
     and tweets.tweet_id >= %(lower)s and tweets.tweet_id < %(upper)s
     and tweets.retweeted_tweet_id is null
+    -- What was deleted does not come back; what was suspended or protected may, and is asked for.
+    and (tweets.suppression_reason is null or tweets.suppression_reason not in ('delete', 'user_delete'))
 group by links.tweet_id
 order by links.tweet_id;
 
@@ -122,6 +124,13 @@ where absences.last_missed_at < excluded.last_missed_at;
 -- name: forget_absences
 delete from ops.tweet_absences as absences
 where absences.tweet_id = any(%(tweet_ids)s::bigint[]);
+
+-- A tweet that was found absent and is shown again: whether it may be shown here is decided anew.
+-- name: queue_returned
+insert into ops.suppression_queue (tweet_id)
+select tweets.tweet_id
+from core.twitter_tweets as tweets
+where tweets.tweet_id = any(%(tweet_ids)s::bigint[]) and tweets.suppression_reason = 'absent';
 
 -- name: add_coverage
 insert into ops.engagement_coverage as coverage (

@@ -24,12 +24,13 @@ def read_leniently(
         value, is_sanitised = lenient.parse_clean(item)
         tweet = tweet_of(value)
     except lenient.Unreadable as error:
-        return _rejected("unreadable_item", str(error), received_ms)
+        return rejected("unreadable_item", str(error), received_ms)
     if tweet is None:
         detail = "an object without an id or a text" if isinstance(value, dict) else f"a {type(value).__name__}"
-        return _rejected("not_a_tweet", f"the item is {detail}", received_ms)
+        return rejected("not_a_tweet", f"the item is {detail}", received_ms)
     return mapping.item_of(tweet, observed_ms=observed_ms, received_ms=received_ms, is_sanitised=is_sanitised)
 
 
-def _rejected(reason: str, detail: str, received_ms: int) -> Item:
+def rejected(reason: str, detail: str, received_ms: int) -> Item:
+    """Return an item that is a dead letter as a whole."""
     return Item(observed_ms=received_ms, rejections=(Rejection("item", reason, detail),))

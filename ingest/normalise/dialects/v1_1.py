@@ -55,6 +55,10 @@ class _ExtendedTweet(Struct, gc=False):
     extended_entities: payload.ExtendedEntities | None = None
 
 
+class _EditHistory(Struct, gc=False):
+    edit_tweet_ids: list[str] | None = None
+
+
 class _Status(Struct, gc=False):
     id_str: str | None = None
     id: int | None = None
@@ -80,6 +84,7 @@ class _Status(Struct, gc=False):
     quoted_status: _Status | None = None
     quoted_status_id_str: str | None = None
     quoted_status_id: int | None = None
+    edit_history: _EditHistory | None = None
 
 
 class _TweetReference(Struct, gc=False):
@@ -94,8 +99,26 @@ class _DeleteNotice(Struct, gc=False):
     timestamp_ms: str | None = None
 
 
+class _AboutNotice(Struct, gc=False):
+    """What every other notice of the compliance stream says: about whom, when, and where it is withheld."""
+
+    id: int | str | None = None
+    user_id: int | str | None = None
+    timestamp_ms: str | None = None
+    withheld_in_countries: list[str] | None = None
+
+
 class _Notice(Struct, gc=False):
     delete: _DeleteNotice | None = None
+    status_withheld: _AboutNotice | None = None
+    user_withheld: _AboutNotice | None = None
+    user_delete: _AboutNotice | None = None
+    user_undelete: _AboutNotice | None = None
+    user_protect: _AboutNotice | None = None
+    user_unprotect: _AboutNotice | None = None
+    user_suspend: _AboutNotice | None = None
+    user_unsuspend: _AboutNotice | None = None
+    scrub_geo: _AboutNotice | None = None
 
 
 class V1:
@@ -137,6 +160,8 @@ class V1:
 
 def _noticed(notice: _Notice | None, received_ms: int) -> Item:
     """Return the event that a notice tells; a notice of another kind is a control message without one."""
+    if notice is not None and notice.delete is None:
+        return _noticed_otherwise(notice, received_ms)
     deletion = notice.delete if notice else None
     status = deletion.status if deletion else None
     tweet_id = _number(status.id_str, status.id) if status else None
@@ -146,6 +171,33 @@ def _noticed(notice: _Notice | None, received_ms: int) -> Item:
     event_ms = received_ms if told_ms is None else min(told_ms, received_ms)
     event = ComplianceEvent(tweet_id, "delete", event_ms, _number(status.user_id_str, status.user_id))
     return Item(observed_ms=event_ms, event=event)
+
+
+def _noticed_otherwise(notice: _Notice, received_ms: int) -> Item:
+    """Return the event of a notice that is no deletion of a tweet. Withheld nowhere any more is an event of its own."""
+    for name in notice.__struct_fields__[1:]:
+        about: _AboutNotice | None = getattr(notice, name)
+        if about is not None:
+            break
+    else:
+        return Item(observed_ms=received_ms)
+    subject, user_id = _loose_number(about.id), _loose_number(about.user_id)
+    told_ms = _number(about.timestamp_ms, None)
+    event_ms = received_ms if told_ms is None else min(told_ms, received_ms)
+    is_lifted = about.withheld_in_countries == []
+    if name == "status_withheld":
+        tweet_id, event_type = subject, "unwithheld" if is_lifted else "withheld"
+    else:
+        tweet_id, user_id = None, user_id if name == "scrub_geo" else subject
+        event_type = "user_unwithheld" if name == "user_withheld" and is_lifted else name
+    if tweet_id is None and (user_id is None or name == "status_withheld"):
+        return Item(observed_ms=received_ms)
+    event = ComplianceEvent(tweet_id, event_type, event_ms, user_id)
+    return Item(observed_ms=event_ms, event=event)
+
+
+def _loose_number(value: int | str | None) -> int | None:
+    return _number(value, None) if isinstance(value, str) else _number(None, value)
 
 
 def _bent_tweet(value: Any) -> payload.Tweet | None:
@@ -198,6 +250,7 @@ def _tweet(status: _Status) -> payload.Tweet:
         quote_id=_id_text(status.quoted_status_id_str, status.quoted_status_id),
         quoted_tweet=_tweet(status.quoted_status) if status.quoted_status else None,
         retweeted_tweet=_tweet(status.retweeted_status) if status.retweeted_status else None,
+        edit_history_tweet_ids=status.edit_history.edit_tweet_ids if status.edit_history else None,
     )
 
 

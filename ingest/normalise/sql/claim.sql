@@ -80,3 +80,9 @@ select zones.id, zones.name from core.zones;
 -- name: rules
 select rules.id, rules.zone_id, rules.source, rules.tag, rules.external_rule_id
 from core.twitter_rules as rules;
+
+-- name: share_writing
+select pg_advisory_xact_lock_shared(%(key)s);
+
+-- name: sealed
+select sealed.lower_id, sealed.upper_id from ops.sealed_ranges as sealed;

@@ -34,6 +34,9 @@ create temp table if not exists batch_links (
 create temp table if not exists batch_events (
     tweet_id bigint, event_type text, event_at timestamptz, received_at timestamptz, user_id bigint, delivery_id bigint
 ) on commit delete rows;
+create temp table if not exists batch_versions (
+    tweet_id bigint primary key, first_tweet_id bigint
+) on commit delete rows;
 create temp table if not exists batch_letters (
     delivery_id bigint, item_index integer, received_at timestamptz, tweet_id bigint, source text, stage text,
     reason text, detail text, primary key (delivery_id, item_index, reason)
@@ -156,12 +159,15 @@ with rewritten as (
         lang = batch.lang,
         source = batch.source,
         in_reply_to_username = batch.in_reply_to_username,
+        purged_at = null,
         updated_at = now()
     from batch_tweets as batch
     inner join batch_known as known on batch.tweet_id = known.tweet_id
     where
         tweets.tweet_id = batch.tweet_id
         and tweets.content_hash <> batch.content_hash
+        -- What was purged is filled again only once it may be shown.
+        and (tweets.purged_at is null or tweets.suppressed_at is null)
         and (
             batch.observed_at > known.observed_at
             or (
@@ -316,11 +322,11 @@ where updated.is_changed;
 -- name: insert_new_links
 with inserted as (
     insert into core.twitter_tweet_zones (
-        tweet_id, zone_id, author_profile_id, twitter_created_at, first_matched_at, rule_ids
+        tweet_id, zone_id, author_profile_id, twitter_created_at, first_matched_at, rule_ids, suppressed_at
     )
     select
         batch.tweet_id, batch.zone_id, tweets.author_profile_id, tweets.twitter_created_at,
-        batch.first_matched_at, batch.rule_ids
+        batch.first_matched_at, batch.rule_ids, tweets.suppressed_at
     from batch_links as batch
     inner join core.twitter_tweets as tweets on batch.tweet_id = tweets.tweet_id
     order by batch.tweet_id, batch.zone_id
@@ -367,12 +373,57 @@ select distinct
 from (select distinct batch_changed.tweet_id from batch_changed) as changed
 inner join core.twitter_tweet_zones as links on changed.tweet_id = links.tweet_id;
 
+-- A tweet whose event came first, and one that was found absent and is seen again: whether it may be shown is decided
+-- after this transaction (ingest/compliance/suppress.py). Each branch costs nothing while its table is empty.
+-- name: queue_arrivals
+insert into ops.suppression_queue (tweet_id)
+with arrived as materialized (
+    select
+        batch.tweet_id,
+        batch.retweeted_tweet_id,
+        batch.author_profile_id
+    from batch_written as written
+    inner join batch_tweets as batch on written.tweet_id = batch.tweet_id
+)
+
+select arrived.tweet_id
+from arrived
+inner join core.twitter_compliance_events as events on arrived.tweet_id = events.tweet_id
+where (select exists (select from core.twitter_compliance_events))
+union
+select arrived.tweet_id
+from arrived
+inner join core.twitter_compliance_events as events on arrived.retweeted_tweet_id = events.tweet_id
+where (select exists (select from core.twitter_compliance_events))
+union
+select arrived.tweet_id
+from arrived
+inner join core.twitter_profile_compliance_events as events on arrived.author_profile_id = events.user_id
+where (select exists (select from core.twitter_profile_compliance_events))
+union
+select arrived.tweet_id
+from arrived
+inner join core.twitter_tweets as originals on arrived.retweeted_tweet_id = originals.tweet_id
+inner join core.twitter_profile_compliance_events as events on originals.author_profile_id = events.user_id
+where (select exists (select from core.twitter_profile_compliance_events))
+union
+select arrived.tweet_id
+from arrived
+inner join core.twitter_tweet_edits as edits on edits.tweet_id in (arrived.tweet_id, arrived.retweeted_tweet_id)
+where (select exists (select from core.twitter_tweet_edits))
+union
+select known.tweet_id
+from batch_known as known
+inner join core.twitter_tweets as tweets on known.tweet_id = tweets.tweet_id
+where tweets.suppression_reason = 'absent';
+
 -- name: insert_events
 insert into core.twitter_compliance_events as events (
     tweet_id, event_type, event_at, received_at, user_id, delivery_id
 )
 select batch.tweet_id, batch.event_type, batch.event_at, batch.received_at, batch.user_id, batch.delivery_id
 from batch_events as batch
+where batch.tweet_id is not null
 order by batch.tweet_id, batch.event_type, batch.event_at
 on conflict (tweet_id, event_type, event_at) do update
 set
@@ -382,6 +433,29 @@ set
 where
     events.delivery_id > excluded.delivery_id
     or (events.user_id is null and excluded.user_id is not null);
+
+-- name: insert_profile_events
+insert into core.twitter_profile_compliance_events as events (
+    user_id, event_type, event_at, received_at, delivery_id
+)
+select batch.user_id, batch.event_type, batch.event_at, batch.received_at, batch.delivery_id
+from batch_events as batch
+where batch.tweet_id is null
+order by batch.user_id, batch.event_type, batch.event_at
+on conflict (user_id, event_type, event_at) do update
+set
+    received_at = least(events.received_at, excluded.received_at),
+    delivery_id = least(events.delivery_id, excluded.delivery_id)
+where events.delivery_id > excluded.delivery_id;
+
+-- name: insert_versions
+insert into core.twitter_tweet_edits as edits (tweet_id, first_tweet_id)
+select batch.tweet_id, batch.first_tweet_id
+from batch_versions as batch
+order by batch.tweet_id
+on conflict (tweet_id) do update
+set first_tweet_id = excluded.first_tweet_id
+where edits.first_tweet_id > excluded.first_tweet_id;
 
 -- name: insert_letters
 insert into raw.dead_letters as letters (
@@ -501,11 +575,14 @@ with updated as (
         verified_type = batch.verified_type,
         automated_by = batch.automated_by,
         profile_url = batch.profile_url,
+        purged_at = null,
         updated_at = now()
     from batch_known_profiles as known
     inner join batch_profiles as batch on known.twitter_user_id = batch.twitter_user_id
     where
         profiles.twitter_user_id = known.twitter_user_id
+        -- What was purged is filled again only once it may be shown.
+        and (profiles.purged_at is null or profiles.suppressed_at is null)
         and (
             (batch.last_updated_at, batch.content_hash) > (profiles.last_updated_at, profiles.content_hash)
             or (

@@ -128,8 +128,7 @@ select
 from core.twitter_profiles as profiles
 where profiles.is_monitored;
 
--- name: set_monitored
-update core.twitter_profiles as profiles
-set is_monitored = %(is_monitored)s, updated_at = now()
-where lower(profiles.username) = lower(%(username)s) and profiles.is_monitored <> %(is_monitored)s
-returning profiles.twitter_user_id;
+-- name: ids_of_username
+select profiles.twitter_user_id
+from core.twitter_profiles as profiles
+where lower(profiles.username) = lower(%(username)s);

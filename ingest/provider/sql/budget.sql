@@ -30,14 +30,17 @@ set
     failure_count = 0;
 
 -- name: note_failure
-insert into ops.provider_health as health (source, failing_since, last_failure_at, failure_count, last_failure)
-values (%(source)s, %(now)s, %(now)s, 1, %(detail)s)
+insert into ops.provider_health as health (
+    source, failing_since, last_failure_at, failure_count, last_failure, stops_collection
+)
+values (%(source)s, %(now)s, %(now)s, 1, %(detail)s, %(stops_collection)s)
 on conflict (source) do update
 set
     failing_since = coalesce(health.failing_since, excluded.failing_since),
     last_failure_at = excluded.last_failure_at,
     failure_count = health.failure_count + 1,
-    last_failure = excluded.last_failure;
+    last_failure = excluded.last_failure,
+    stops_collection = excluded.stops_collection;
 
 -- name: failing
 select health.source, health.failing_since, health.last_failure

@@ -6,7 +6,8 @@ with source as (
         source.entity_type,
         source.start_index,
         source.entity_value,
-        source.entity_normalized
+        source.entity_normalized,
+        source.url_host
     from {{ source('core', 'twitter_entities') }} as source
 )
 

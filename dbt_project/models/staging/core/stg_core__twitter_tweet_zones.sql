@@ -1,4 +1,4 @@
--- One row per tweet and zone that collected it.
+-- One row per tweet that may be shown and zone that collected it.
 with source as (
     select
         source.tweet_id,
@@ -7,6 +7,7 @@ with source as (
         source.twitter_created_at,
         source.first_matched_at
     from {{ source('core', 'twitter_tweet_zones') }} as source
+    where source.suppressed_at is null
 )
 
 select * from source

@@ -1,4 +1,4 @@
--- One row per tweet; its counters are in stg_core__twitter_tweet_metrics.
+-- One row per tweet that may be shown; its counters are in stg_core__twitter_tweet_metrics.
 with source as (
     select
         source.tweet_id,
@@ -11,6 +11,7 @@ with source as (
         source.text,
         source.lang
     from {{ source('core', 'twitter_tweets') }} as source
+    where source.suppressed_at is null
 )
 
 select * from source

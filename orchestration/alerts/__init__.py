@@ -1,0 +1,1 @@
+"""Alerts: one message when something goes wrong, one when it is well again."""

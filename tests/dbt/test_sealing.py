@@ -1,0 +1,110 @@
+"""T31: months that retention has taken stay in the marts as they were, whatever is rebuilt; and come back identical."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from database.retention import TABLES, Report, Retention
+from database.settings import RetentionSettings
+from orchestration.marts.verification import MARTS, verify
+from tests.dbt import facts
+from tests.dbt.builds import contents
+from tests.dbt.conftest import Marts
+
+HOUR = timedelta(hours=1)
+
+
+def fill(marts: Marts) -> None:
+    """Write tweets of two years ago, all of which lie in the partition ``history``."""
+    for number in range(12):
+        facts.add_tweet(
+            marts.facts,
+            facts.NOON - number * HOUR,
+            author=facts.AUTHORS[number % 3],
+            zones=facts.ZONES[: 1 + number % 2],
+            tags=("Rain", "sun")[: 1 + number % 2],
+            counters={"like_count": number, "retweet_count": None},
+        )
+
+
+def retention(marts: Marts, directory: Path, connection: psycopg.Connection[Any]) -> Retention:
+    months = dict.fromkeys(("retention_core_months", "retention_raw_months", "retention_accounting_months"), 1)
+    settings = RetentionSettings(_env_file=None, archive_dir=directory, retention_drops_history=True, **months)
+    return Retention(connection, settings, now=datetime.now(UTC))
+
+
+def take_history(marts: Marts, directory: Path) -> Report:
+    with psycopg.connect(marts.owner_url, autocommit=True) as connection:
+        return retention(marts, directory, connection).run()
+
+
+def drift(connection: psycopg.Connection[Any]) -> dict[str, tuple[str, ...]]:
+    """Return what the verification finds, having gone through everything."""
+    found = [verify(connection, mart, slice_number=0, slice_count=1) for mart in MARTS]
+    return {verification.mart: verification.examples for verification in found if not verification.passed}
+
+
+def rebuild_everything(marts: Marts) -> None:
+    """What --full-refresh does, and a change of any model's SQL."""
+    marts.facts.execute("delete from ops.model_definitions")
+    marts.build()
+
+
+def test_a_sealed_month_stays_in_the_marts_and_comes_back_identical(marts: Marts, tmp_path: Path) -> None:
+    fill(marts)
+    marts.build()
+    before = contents(marts.facts)
+    assert drift(marts.facts) == {}
+
+    assert "core.twitter_tweets_history" in take_history(marts, tmp_path).dropped
+    assert marts.facts.execute("select count(*) from core.twitter_tweets").fetchone() == (0,)
+    rebuild_everything(marts)
+    assert contents(marts.facts) == before
+    assert drift(marts.facts) == {}
+
+    with psycopg.connect(marts.owner_url, autocommit=True) as connection:
+        for table in TABLES:
+            if table.schema == "core":
+                retention(marts, tmp_path, connection).restore(table.full_name, "history")
+    rebuild_everything(marts)
+    assert contents(marts.facts) == before
+    assert drift(marts.facts) == {}
+
+
+def test_totals_of_all_time_keep_what_is_sealed_and_go_on(marts: Marts, tmp_path: Path) -> None:
+    fill(marts)
+    marts.build()
+    take_history(marts, tmp_path)
+    recent = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - HOUR
+    facts.set_as_of(marts.facts, recent + HOUR)
+    facts.add_tweet(marts.facts, recent, author=facts.AUTHORS[0], counters={"like_count": 100})
+    marts.build()
+    marts.build()
+    total = marts.facts.execute(
+        "select tweet_count, total_engagement from marts.twitter_top_profiles_by_zone"
+        " where zone_id = %s and profile_id = %s",
+        (facts.ZONES[0], facts.AUTHORS[0]),
+    ).fetchone()
+    # Of the sealed ones: numbers 0, 3, 6 and 9.
+    assert total == (5, 118)
+    assert drift(marts.facts) == {}
+    rebuild_everything(marts)
+    assert drift(marts.facts) == {}
+
+
+def test_a_mark_of_a_sealed_hour_is_taken_and_changes_nothing(marts: Marts, tmp_path: Path) -> None:
+    fill(marts)
+    marts.build()
+    before = contents(marts.facts)
+    take_history(marts, tmp_path)
+    marts.facts.execute(
+        "insert into ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id) values (%s, %s, %s)",
+        (facts.ZONES[0], facts.NOON, facts.AUTHORS[0]),
+    )
+    marts.build()
+    assert contents(marts.facts) == before
+    assert marts.facts.execute("select count(*) from ops.int_zone_author_hourly__marks").fetchone() == (0,)
