@@ -332,5 +332,8 @@ $analyze$;
 update ops.mart_state
 set built_at = clock_timestamp(), claimed_bucket_count = (select count(*) from {{ ledger_claims(model.name) }})
 where model = '{{ model.name }}';
+
+-- At the commit the server's count of the rows is that of the table; otherwise it may be ten seconds behind.
+select pg_stat_force_next_flush();
     {%- endif -%}
 {% endmacro %}
