@@ -30,6 +30,18 @@ from database.roles import ensure_roles
 from database.settings import DatabaseSettings
 
 
+# Each test has a database of its own: 700 small files, copied from the template. On a virtual machine's disk a copy took
+# 45 to 500 ms, in memory 20 to 36 ms, always; that is two minutes of the suite.
+_MEMORY = Path("/dev/shm")
+_ENOUGH_MEMORY = 4 * 2**30
+
+
+def _memory() -> Path | None:
+    """A file system in memory with room for the server's files, or None: the usual place for temporary files."""
+    usable = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH_MEMORY
+    return _MEMORY if usable else None
+
+
 class SharedState:
     """What the workers of one test session share: a state directory and the name of the template database."""
 
@@ -41,7 +53,7 @@ class SharedState:
         with exclusively(self._lock):
             if not self._agreed.exists():
                 # Not under pytest's own directory: that one is closed to the server's system user.
-                state_dir = tempfile.mkdtemp(prefix="tweet-pipeline-tests-")
+                state_dir = tempfile.mkdtemp(prefix="tweet-pipeline-tests-", dir=_memory())
                 self._agreed.write_text(json.dumps([state_dir, f"template_{secrets.token_hex(4)}"]))
         directory, template = json.loads(self._agreed.read_text())
         self.state_dir = Path(directory)
