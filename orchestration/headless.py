@@ -23,7 +23,7 @@ class JobError(ValueError):
 
 
 def run_job(name: str, *, fields: Mapping[str, object], say: Any) -> bool:
-    """Run the job ``name`` and return whether it succeeded.
+    """Run the job ``name`` and return whether it, and every check that is more than a warning, succeeded.
 
     Each of ``fields`` is set on every op that has a configuration field of that name; it is an error if none has.
     """
@@ -35,7 +35,17 @@ def run_job(name: str, *, fields: Mapping[str, object], say: Any) -> bool:
         )
         for line in _summary(name, result):
             say(line)
-        return result.success
+        return all_is_well(result)
+
+
+def all_is_well(result: dg.ExecuteInProcessResult) -> bool:
+    """Tell whether the run succeeded and no check failed, warnings left out: Dagster lets a run with drift succeed."""
+    failed = [
+        check
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
+    ]
+    return result.success and not failed
 
 
 def job_names() -> list[str]:

@@ -29,9 +29,8 @@ from database.migrate import migrate
 from database.roles import ensure_roles
 from database.settings import DatabaseSettings
 
-
-# Each test has a database of its own: 700 small files, copied from the template. On a virtual machine's disk a copy took
-# 45 to 500 ms, in memory 20 to 36 ms, always; that is two minutes of the suite.
+# Each test has a database of its own: 700 small files, copied from the template. On a virtual machine's disk a copy
+# took 45 to 500 ms, in memory 20 to 36 ms, always; that is two minutes of the suite.
 _MEMORY = Path("/dev/shm")
 _ENOUGH_MEMORY = 4 * 2**30
 
