@@ -10,6 +10,7 @@ that write counters are the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,41 +81,38 @@ def write_observations(connection: psycopg.Connection[Any], observations: Observ
 
     Locks the metrics rows by ascending id, as the normaliser does. Tweets that are not in ``core`` are passed over.
     """
-    parameters = {"authoritative": False}
-    latest = _latest(observations)
+    moments = {ms: snowflake.from_unix_ms(ms) for ms in {ms for _, ms in observations}}
+    observed_again = _observed_again(observations)
     with connection.cursor() as cursor:
         cursor.execute(_NORMALISER_SQL["plan_for_a_batch"])
-        with cursor.copy(_SQL["copy_latest"]) as copy:
-            copy.set_types(("int8", "timestamptz", "timestamptz", *_COUNTER_TYPES))
-            for tweet_id, (first_ms, last_ms, counters) in latest.items():
-                copy.write_row((tweet_id, snowflake.from_unix_ms(last_ms), snowflake.from_unix_ms(first_ms), *counters))
         with cursor.copy(_SQL["copy_history"]) as copy:
             copy.set_types(("int8", "timestamptz", *_COUNTER_TYPES))
             for (tweet_id, observed_ms), counters in observations.items():
-                copy.write_row((tweet_id, snowflake.from_unix_ms(observed_ms), *counters))
-        cursor.execute(_NORMALISER_SQL["lock_known_tweets"])
-        known = cursor.rowcount
-        cursor.execute(_SQL["forget_unknown_observations"])
-        cursor.execute(_NORMALISER_SQL["insert_history"], parameters)
-        history_rows = cursor.rowcount
-        cursor.execute(_NORMALISER_SQL["update_newer_metrics"], parameters)
-        changed = cursor.rowcount
-        cursor.execute(_NORMALISER_SQL["recount_older_metrics"], parameters)
-        changed += cursor.rowcount
+                copy.write_row((tweet_id, moments[observed_ms], *counters))
+        cursor.execute(_SQL["take_single_observations"], {"observed_again": list(observed_again)})
+        with cursor.copy(_SQL["copy_latest"]) as copy:
+            copy.set_types(("int8", "timestamptz", "timestamptz", *_COUNTER_TYPES))
+            for tweet_id, (first_ms, last_ms, counters) in observed_again.items():
+                copy.write_row((tweet_id, moments[last_ms], moments[first_ms], *counters))
+        known = cursor.execute(_NORMALISER_SQL["lock_known_tweets"]).rowcount
+        if known < len({tweet_id for tweet_id, _ in observations}):
+            cursor.execute(_SQL["forget_unknown_observations"])
+        history_rows = cursor.execute(_NORMALISER_SQL["insert_history"], {"authoritative": False}).rowcount
+        changed = normaliser.update_metrics(cursor, known, authoritative=False)
         cursor.execute(_NORMALISER_SQL["mark_changed_buckets"])
         cursor.execute(_SQL["return_batch_tables"])
     return Observed(known, history_rows, changed)
 
 
-def _latest(observations: Observations) -> dict[int, tuple[int, int, Counters]]:
-    """Return each tweet's first and last time of observation and the newest known value of each counter."""
+def _observed_again(observations: Observations) -> dict[int, tuple[int, int, Counters]]:
+    """Return, of tweets observed more than once, the first and last time and the newest known value of each counter."""
+    times = Counter(tweet_id for tweet_id, _ in observations)
     latest: dict[int, tuple[int, int, Counters]] = {}
-    for (tweet_id, observed_ms), counters in sorted(observations.items()):
-        known = latest.get(tweet_id)
-        if known is None:
-            latest[tweet_id] = (observed_ms, observed_ms, counters)
-        else:
-            latest[tweet_id] = (known[0], observed_ms, _newer(known[2], counters))
+    if len(times) == len(observations):
+        return latest
+    for (tweet_id, observed_ms), counters in sorted(item for item in observations.items() if times[item[0][0]] > 1):
+        first_ms, _, known = latest.get(tweet_id, (observed_ms, observed_ms, UNKNOWN))
+        latest[tweet_id] = (first_ms, observed_ms, _newer(known, counters))
     return latest
 
 

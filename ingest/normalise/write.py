@@ -87,9 +87,10 @@ def write(connection: psycopg.Connection[Any], batch: Batch, *, authoritative: b
         cursor.execute(_SQL["plan_for_a_batch"])
         _copy_facts(cursor, batch)
         parameters = {"authoritative": authoritative}
-        for name in ("insert_new_profiles", "insert_new_metrics", "lock_known_tweets", "insert_new_tweets"):
+        for name in ("insert_new_profiles", "insert_new_metrics", "lock_known_tweets"):
             cursor.execute(_SQL[name])
-        new_tweets = cursor.rowcount
+        known_tweets = cursor.rowcount
+        new_tweets = cursor.execute(_SQL["insert_new_tweets"]).rowcount
         cursor.execute(_SQL["rewrite_changed_tweets"], parameters)
         rewritten_tweets = cursor.rowcount
         if rewritten_tweets:
@@ -98,10 +99,7 @@ def write(connection: psycopg.Connection[Any], batch: Batch, *, authoritative: b
         if authoritative:
             cursor.execute(_SQL["delete_withdrawn_history"])
         cursor.execute(_SQL["insert_history"], parameters)
-        cursor.execute(_SQL["update_newer_metrics"], parameters)
-        changed_metrics = cursor.rowcount
-        cursor.execute(_SQL["recount_older_metrics"], parameters)
-        changed_metrics += cursor.rowcount
+        changed_metrics = update_metrics(cursor, known_tweets, authoritative=authoritative)
         known_links = set(cursor.execute(_SQL["insert_new_links"]).fetchall())
         cursor.execute(_SQL["extend_known_links"])
         cursor.execute(_SQL["mark_changed_buckets"])
@@ -111,6 +109,15 @@ def write(connection: psycopg.Connection[Any], batch: Batch, *, authoritative: b
         for name in ("note_rule_triggers", "lock_known_profiles", "update_newer_profiles", "widen_seen_spans"):
             cursor.execute(_SQL[name], parameters)
     return Written(new_tweets, rewritten_tweets, len(batch.links) - len(known_links), changed_metrics)
+
+
+def update_metrics(cursor: psycopg.Cursor[Any], known_tweets: int, *, authoritative: bool) -> int:
+    """Bring the latest counters of the batch's locked, known tweets up to date; return how many tweets changed."""
+    parameters = {"authoritative": authoritative}
+    newer, changed = cursor.execute(_SQL["update_newer_metrics"], parameters).fetchone() or (0, 0)
+    if newer == known_tweets:
+        return int(changed)
+    return int(changed) + cursor.execute(_SQL["recount_older_metrics"], parameters).rowcount
 
 
 def _copy_facts(cursor: psycopg.Cursor[Any], batch: Batch) -> None:

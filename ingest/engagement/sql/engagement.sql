@@ -97,6 +97,18 @@ copy batch_history (
     tweet_id, snapshot_at, retweet_count, reply_count, like_count, quote_count, view_count, bookmark_count
 ) from stdin (format binary); -- noqa: PRS
 
+-- Where a tweet was observed once, that is its latest observation.
+-- name: take_single_observations
+insert into batch_tweets (
+    tweet_id, observed_at, first_counted_at, retweet_count, reply_count, like_count, quote_count, view_count,
+    bookmark_count
+)
+select
+    batch.tweet_id, batch.snapshot_at, batch.snapshot_at, batch.retweet_count, batch.reply_count, batch.like_count,
+    batch.quote_count, batch.view_count, batch.bookmark_count
+from batch_history as batch
+where batch.tweet_id <> all(%(observed_again)s::bigint[]);
+
 -- What is not in core (any more) is not written: it may have been erased while it was being looked up.
 -- name: forget_unknown_observations
 delete from batch_history as batch

@@ -264,11 +264,18 @@ with updated as (
         is distinct from
         (known.retweet_count, known.reply_count, known.like_count, known.quote_count, known.view_count, known.bookmark_count)
             as is_changed
+),
+
+noted as (
+    insert into batch_changed (tweet_id)
+    select updated.tweet_id from updated
+    where updated.is_changed
 )
 
-insert into batch_changed (tweet_id)
-select updated.tweet_id from updated
-where updated.is_changed;
+select
+    count(*) as newer,
+    count(*) filter (where updated.is_changed) as changed
+from updated;
 
 -- Counters that arrived out of order: each is the newest known one of the whole history.
 -- name: recount_older_metrics
