@@ -212,6 +212,12 @@ CREATE FUNCTION core.search_vector(words text) RETURNS tsvector
 
 COMMENT ON FUNCTION core.search_vector(words text) IS 'What a tweet is searched by: its words, and pairs of letters where a script has no spaces';
 
+CREATE FUNCTION core.search_entry(words text, tweet_id bigint) RETURNS tsvector
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN (core.search_vector(words) || array_to_tsvector(ARRAY[('@'::text || ((tweet_id >> 47))::text)]));
+
+COMMENT ON FUNCTION core.search_entry(words text, tweet_id bigint) IS 'What the index of words holds of a tweet: core.search_vector, and "@" with the span of 2^25 ms that its id is from';
+
 CREATE FUNCTION core.snowflake_time(snowflake bigint) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN ('1970-01-01 00:00:00+00'::timestamp with time zone + ((((snowflake >> 22) + '1288834974657'::bigint))::double precision * '00:00:00.001'::interval));
@@ -2396,9 +2402,9 @@ CREATE INDEX idx_twitter_tweets_suppressed ON ONLY core.twitter_tweets USING btr
 
 COMMENT ON INDEX core.idx_twitter_tweets_suppressed IS 'What is suppressed, by reason, and what is to be purged';
 
-CREATE INDEX idx_twitter_tweets_text_search ON ONLY core.twitter_tweets USING gin (core.search_vector(text));
+CREATE INDEX idx_twitter_tweets_text_search ON ONLY core.twitter_tweets USING gin (core.search_entry(text, tweet_id));
 
-COMMENT ON INDEX core.idx_twitter_tweets_text_search IS 'Full-text search in every language';
+COMMENT ON INDEX core.idx_twitter_tweets_text_search IS 'Full-text search in every language, newest span of time first';
 
 CREATE INDEX idx_covered_spans_zone ON ops.covered_spans USING btree (zone_id, starts_at);
 

@@ -4,9 +4,8 @@ Belongs here: how a question becomes steps over the index or over the zone's twe
 Does not belong here: what is indexed (``core.search_vector``), the rows of the tweets found (``tweets``).
 
 Two ways lead to the newest matches. Reading the zone's newest tweets one by one finds common words at once. The index
-gives all matches of a month, in every zone: cheap where the word is rare. A short walk tells which way is cheaper:
-with a share ``w`` of matching tweets, the walk reads ``limit / w`` tweets and the index ``w × N``. The worst word,
-where both cost the same, costs the square root of the month's size: 10,000 steps, about 15 ms, at 5 million tweets.
+gives the matches of a span of time, in every zone: cheap where the word is rare. A short walk tells how many matches
+there are in a span, so how far back the wanted ones reach, and which way is cheaper.
 """
 
 from __future__ import annotations
@@ -34,6 +33,12 @@ _WORK_LIMIT = 60_000
 
 _INDEX_COST = 1.0
 """An index match, fetched to see its id, costs as much as this many tweets walked over."""
+
+_SPAN_BITS = 47
+"""The index knows of each tweet its id without the last 47 bits: 9.3 hours (``core.search_entry``)."""
+
+_MOST_SPANS = 20
+"""Longer ranges of a month are left to the bounds of the ids: the index is asked for the whole month."""
 
 MAX_RANKED = 300
 
@@ -116,6 +121,8 @@ class _Search:
         self._limit = limit
         self._found: list[int] = []
         self._walked = 0
+        self._walked_ids = 0
+        self._covered_ids = 0
         self._passed = 0
 
     def run(self) -> None:
@@ -141,13 +148,20 @@ class _Search:
         return self._end is not None
 
     def _walking_is_cheaper(self) -> bool:
-        if self._walked < self._sample():
-            return True
-        # Half a match stands for "none was seen", so that nothing is divided by zero.
-        share_of_matches = max(len(self._found), 0.5) / self._walked
+        return self._walked < self._sample() or self._to_walk() < self._to_fetch() * _INDEX_COST
+
+    def _ids_to_go(self) -> int:
+        """Return how far back the wanted matches reach. Half a match stands for none, so that nothing is infinite."""
+        return int((self._limit - len(self._found)) * self._covered_ids / max(len(self._found), 0.5))
+
+    def _to_walk(self) -> int:
+        return self._ids_to_go() * self._walked // self._walked_ids
+
+    def _to_fetch(self) -> float:
+        assert self._end is not None  # noqa: S101 -- _skip_to_newest said so
+        first, size = self._partition()
         share_of_candidates = max(self._passed, 0.5) / self._walked
-        to_walk = (self._limit - len(self._found)) / share_of_matches
-        return to_walk < share_of_candidates * self._partition()[1] * _INDEX_COST
+        return share_of_candidates * size * (self._end - self._slice_begin(first)) / (self._end - first)
 
     def _sample(self) -> int:
         return _SAMPLE if self._question.patterns else _SAMPLE_WITHOUT_PATTERNS
@@ -157,8 +171,7 @@ class _Search:
             return _FIRST_WALK
         if self._walked < self._sample():
             return self._sample() - self._walked
-        to_walk = (self._limit - len(self._found)) * self._walked // max(len(self._found), 1)
-        return min(_WALK_LIMIT, to_walk * 3 // 2 + 50)
+        return min(_WALK_LIMIT, self._to_walk() * 3 // 2 + 50)
 
     def _partition(self) -> tuple[int, int]:
         """Return where the present partition begins and how many tweets it holds: a month's, or the one before all."""
@@ -182,18 +195,21 @@ class _Search:
                 "scan_limit": self._next_walk(),
             },
         )
-        self._take(row["ids"], row["last_id"])
+        assert self._end is not None  # noqa: S101 -- _skip_to_newest said so
         self._walked += row["scanned_count"]
+        self._walked_ids += self._end - row["last_id"]
+        self._take(row["ids"], row["last_id"])
         # What the index would return: texts with all the words. Without patterns the matches themselves say it.
         self._passed += row["passing_count"] if question.residual_query else len(row["ids"])
 
     def _ask_the_index(self) -> None:
-        first = max(self._first, self._partition()[0])
+        assert self._end is not None  # noqa: S101 -- _skip_to_newest said so
+        first = max(self._first, self._slice_begin(self._partition()[0]))
         row = self._one(
             "search",
             "slice",
             {
-                "index_query": self._question.index_query,
+                "index_query": _within(self._question.index_query, first, self._end),
                 "residual_query": self._question.residual_query,
                 "first": first,
                 "end": self._end,
@@ -202,8 +218,18 @@ class _Search:
         )
         self._take(row["ids"], first)
 
+    def _slice_begin(self, partition_first: int) -> int:
+        """Return where the next slice begins: a whole span. What is older than the first month is one slice."""
+        assert self._end is not None  # noqa: S101 -- _skip_to_newest said so
+        if partition_first == 0:
+            return 0
+        wanted = self._end - self._ids_to_go() * 3 // 2
+        return max(partition_first, min(wanted, self._end - 1) >> _SPAN_BITS << _SPAN_BITS)
+
     def _take(self, ids: Sequence[int], reached: int) -> None:
+        assert self._end is not None  # noqa: S101 -- _skip_to_newest said so
         self._found += ids
+        self._covered_ids += self._end - reached
         self._end = reached if reached > self._first else None
 
     def _one(self, module: str, name: str, parameters: dict[str, object]) -> dict[str, Any]:
@@ -212,6 +238,15 @@ class _Search:
         row = rows.one_row(self._connection, module, name, given, prepare=name != "slice")
         assert row is not None  # noqa: S101 -- these statements have one row whatever they find
         return row
+
+
+def _within(index_query: str, first: int, end: int) -> str:
+    """Return the query for the spans of a range of ids as well, where they are few enough to be named."""
+    spans = range(first >> _SPAN_BITS, (end - 1 >> _SPAN_BITS) + 1)
+    if len(spans) > _MOST_SPANS:
+        return index_query
+    named = " | ".join(f"'@{span}'" for span in spans)
+    return f"({index_query}) & ({named})"
 
 
 def _pairs(run: str) -> list[str]:

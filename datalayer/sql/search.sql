@@ -1,4 +1,4 @@
--- Full text: see core.search_vector for what a tweet is searched by.
+-- Full text: see core.search_vector for what a tweet is searched by, core.search_entry for what the index holds.
 
 -- The words of a question as PostgreSQL understands them, and what a text must contain to match all of them.
 -- name: parse
@@ -60,7 +60,7 @@ with candidates as materialized (
         case when %(residual_query)s::tsquery is not null then tweets.text end as text
     from core.twitter_tweets as tweets
     where
-        core.search_vector(tweets.text) @@ %(index_query)s::tsquery
+        core.search_entry(tweets.text, tweets.tweet_id) @@ %(index_query)s::tsquery
         and tweets.suppressed_at is null
         and tweets.tweet_id >= %(first)s
         and tweets.tweet_id < %(end)s

@@ -16,7 +16,7 @@ import pytest
 import datalayer
 from database import snowflake
 from database.named_sql import statements
-from datalayer import windows
+from datalayer import search, windows
 from tests.datalayer.world import World
 
 SQL = Path(datalayer.__file__).parent / "sql"
@@ -159,7 +159,7 @@ LISTS: list[tuple[str, str, dict[str, object], set[str], int]] = [
     ("shared_lists", "merged", OF_HOST, {"url_host_tweet_id_idx", "zone_id_tweet_id_idx"}, 5 * 2 + 2),
     ("shared_lists", "merged", OF_AUTHOR, {"author_profile_id", "zone_id_tweet_id_idx"}, 5 * 51 + 10),
     ("search", "walk", {"query": "'w5'", "patterns": ["%w5%"]}, {"zone_id_tweet_id_idx"}, 200 * 2),
-    ("search", "slice", {"index_query": "'w5'", "residual_query": None}, {"search_vector_idx"}, 2),
+    ("search", "slice", {"index_query": "'w5'", "residual_query": None}, {"search_entry_idx"}, 2),
 ]
 
 
@@ -177,6 +177,26 @@ def test_a_list_is_read_by_its_index_and_touches_its_page_alone(large: World, ge
         used = {index for index in indexes if any(index in node.get("Index Name", "") for node in plan)}
         assert used == indexes, (name, parameters, [node.get("Index Name") for node in plan])
         assert rows_read(plan) <= most_rows, (name, parameters, rows_read(plan))
+
+
+def test_the_index_of_words_alone_tells_the_matches_of_a_span_of_time(large: World) -> None:
+    words = " | ".join(f"'w{number}'" for number in range(0, ROWS, 100))
+    end = snowflake.floor(large.now) >> search._SPAN_BITS << search._SPAN_BITS
+    first = end - (1 << search._SPAN_BITS)
+    ranges = {"first": first, "end": end}
+    row = large.connection.execute(
+        "select count(*) from core.twitter_tweets"
+        " where tweet_id >= %(first)s and tweet_id < %(end)s and text like '%%00'",
+        ranges,
+    ).fetchone()
+    assert row
+    assert 0 < row[0] < ROWS // 100
+
+    asked = {"index_query": search._within(words, first, end), "residual_query": None, **ranges}
+    plan = plan_of(large, "search", "slice", **asked)
+
+    fetched = [node for node in plan if node["Node Type"] == "Bitmap Heap Scan"]
+    assert rows_read(fetched) == row[0]
 
 
 def test_a_page_deep_in_the_past_reads_no_more_than_the_first(large: World) -> None:

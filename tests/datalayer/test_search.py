@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import cycle
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -78,21 +79,26 @@ def test_no_words_make_a_search_fail_in_another_way(world: World, words: str) ->
     texts=st.lists(st.sampled_from(["red", "red blue", "blue red", "blue", "green red blue"]), max_size=40),
     words=st.sampled_from(["red", "red blue", '"red blue"', "-red", "red or green", "nothing"]),
     limit=st.integers(1, 7),
+    turns=st.lists(st.booleans(), min_size=1, max_size=6),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
-def test_the_walk_and_the_index_find_the_same(world: World, texts: list[str], words: str, limit: int) -> None:
+def test_the_walk_and_the_index_find_the_same_alone_and_by_turns(
+    world: World, texts: list[str], words: str, limit: int, turns: list[bool]
+) -> None:
     zone = world.zone(f"zone {world._sequence} {words} {limit} {id(texts)}")
     for number, text in enumerate(texts):
         world.tweet(zone, text=text, ago=timedelta(days=number * 3))
 
     found = []
-    for way in (search._Search._walk, search._Search._ask_the_index):
+    for is_walked in ([True], [False], turns):
         searching = search._Search(world.connection, zone, search.parse(world.connection, words), IdRange(), limit)
-        while len(searching._found) < limit and searching._skip_to_newest():
-            way(searching)
+        for turn in cycle(is_walked):
+            if len(searching._found) == limit or not searching._skip_to_newest():
+                break
+            (searching._walk if turn else searching._ask_the_index)()
         found.append(searching.matches().ids)
 
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 def test_pages_of_matches_put_together_are_the_whole(world: World) -> None:
