@@ -31,7 +31,7 @@ _WALK_LIMIT = 4_000
 _WORK_LIMIT = 60_000
 """Tweets that one page walks over before it ends early, with a cursor to go on."""
 
-_INDEX_COST = 1.0
+_INDEX_COST = 2.0
 """An index match, fetched to see its id, costs as much as this many tweets walked over."""
 
 _SPAN_BITS = 47
