@@ -216,7 +216,7 @@ CREATE FUNCTION core.search_entry(words text, tweet_id bigint) RETURNS tsvector
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (core.search_vector(words) || array_to_tsvector(ARRAY[('@'::text || ((tweet_id >> 47))::text)]));
 
-COMMENT ON FUNCTION core.search_entry(words text, tweet_id bigint) IS 'What the index of words holds of a tweet: core.search_vector, and "@" with the span of 2^25 ms that its id is from';
+COMMENT ON FUNCTION core.search_entry(words text, tweet_id bigint) IS 'What the index of words holds of a tweet: core.search_vector, and "@" with the span of 2^25 ms of its id';
 
 CREATE FUNCTION core.snowflake_time(snowflake bigint) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
