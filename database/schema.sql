@@ -414,6 +414,17 @@ begin
 end
 $$;
 
+CREATE FUNCTION ops.analyze_claims(of_model text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    execute format('analyze ops.%I', of_model || '__claims');
+end
+$$;
+
+COMMENT ON FUNCTION ops.analyze_claims(of_model text) IS 'Analyse the table of the buckets that a model''s build has claimed';
+
 CREATE FUNCTION ops.analyze_grown_tables() RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2555,6 +2566,9 @@ GRANT SELECT ON TABLE core.twitter_tweet_metrics TO api_reader;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE core.twitter_tweets TO pipeline;
 GRANT SELECT ON TABLE core.twitter_tweets TO api_reader;
+
+REVOKE ALL ON FUNCTION ops.analyze_claims(of_model text) FROM PUBLIC;
+GRANT ALL ON FUNCTION ops.analyze_claims(of_model text) TO pipeline;
 
 REVOKE ALL ON FUNCTION ops.analyze_grown_tables() FROM PUBLIC;
 GRANT ALL ON FUNCTION ops.analyze_grown_tables() TO pipeline;

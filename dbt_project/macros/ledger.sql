@@ -226,7 +226,7 @@ delete from {{ ledger_claims(name) }} as claims where ops.is_sealed{{ '_day' if 
     {%- endif %}
 
 -- A handful of claims is looked up by index, a backlog is joined at once: the planner must know which it is.
-analyze {{ ledger_claims(name) }};
+select ops.analyze_claims('{{ name }}');
 {{ ledger_mark_dependants_by_rows() }}
     {%- endif -%}
 {% endmacro %}
