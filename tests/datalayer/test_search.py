@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import cycle
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -85,7 +86,7 @@ def test_no_words_make_a_search_fail_in_another_way(world: World, words: str) ->
 def test_the_walk_and_the_index_find_the_same_alone_and_by_turns(
     world: World, texts: list[str], words: str, limit: int, turns: list[bool]
 ) -> None:
-    zone = world.zone(f"zone {world._sequence} {words} {limit} {id(texts)}")
+    zone = world.zone(f"zone {uuid4()}")
     for number, text in enumerate(texts):
         world.tweet(zone, text=text, ago=timedelta(days=number * 3))
 
