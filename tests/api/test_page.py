@@ -65,7 +65,8 @@ def address(world: World, role_urls: dict[Role, str]) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """A page that is closed before its server: what it still loads when a test ends is no problem of the page's."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=True)
     opened = context.new_page()
     problems: list[str] = []

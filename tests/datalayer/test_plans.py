@@ -29,8 +29,8 @@ ROWS = 6_000
 def large(world: World) -> World:
     """A zone whose tweets outnumber a page a hundred times, with statistics."""
     zone = world.zone("large")
-    world.profile(1, "author_1")
-    world.profile(2, "author_2")
+    for author in range(1, 51):
+        world.profile(author, f"author_{author}")
     first, last = snowflake.floor(world.now - timedelta(hours=20)), snowflake.floor(world.now)
     step = (last - first) // ROWS
     world.connection.execute("set session_replication_role = replica")
@@ -149,7 +149,7 @@ LISTS: list[tuple[str, str, dict[str, object], set[str], int]] = [
     ("tweets", "profile_ids", {"author_id": 1}, {"author_profile_id_tweet_id_idx"}, 20),
     ("tweets", "newest_id", {}, {"zone_id_tweet_id_idx"}, 1),
     ("tweets", "filtered_feed_ids", FILTERS, {"zone_id_tweet_id_idx"}, 200 * 3),
-    ("tweets", "by_ids", {"ids": [1, 2, 3], "lowest": 1, "highest": 3}, {"pkey"}, 2),
+    ("tweets", "by_ids", {"ids": [1, 2, 3], "lowest": 1, "highest": 3}, {"pkey"}, 0),
     ("shared_lists", "sample", OF_TAG, {"entity_normalized", "zone_id_tweet_id_idx"}, 50 * 3),
     ("shared_lists", "kind_looked_up", OF_TAG, {"entity_normalized", "zone_id_tweet_id_idx"}, 50 * 2),
     ("shared_lists", "kind_looked_up", OF_HOST, {"url_host_tweet_id_idx", "zone_id_tweet_id_idx"}, 50 * 2),

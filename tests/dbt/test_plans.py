@@ -119,4 +119,4 @@ def test_nothing_to_do_reads_next_to_nothing(marts: Marts) -> None:
     facts.set_as_of(marts.facts, NOON)
     marts.build()
     for model in MODELS:
-        assert rows_read(marts.build, model) < 200, model
+        assert rows_read(marts.build, model) < 100, model
