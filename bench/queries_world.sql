@@ -133,3 +133,12 @@ from core.twitter_profiles as profiles
 cross join generate_series(0, 60) as day
 where profiles.is_monitored
 on conflict do nothing;
+
+-- name: prewarm
+create extension if not exists pg_prewarm;
+
+-- name: read
+select round(sum(public.pg_prewarm(relations.oid, 'read')) * 8 / 1024) as megabytes
+from pg_class as relations
+inner join pg_namespace as schemas on relations.relnamespace = schemas.oid
+where relations.relkind in ('r', 'i', 't') and schemas.nspname in ('core', 'intermediate', 'marts', 'pg_toast');
