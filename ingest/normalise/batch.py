@@ -53,8 +53,6 @@ class NewestProfile:
 class Link:
     """A tweet in a zone: when it first matched, through which rules, and the items that said so, oldest first."""
 
-    author_profile_id: int
-    created_ms: int
     first_matched_ms: int
     rule_ids: Sequence[UUID]
     items: list[Position]
@@ -179,9 +177,7 @@ class Batch:
         for zone_id, rule_ids in zones.items():
             link = self.links.get((tweet.tweet_id, zone_id))
             if link is None:
-                self.links[tweet.tweet_id, zone_id] = Link(
-                    tweet.author_profile_id, tweet.created_ms, received_ms, rule_ids, [position]
-                )
+                self.links[tweet.tweet_id, zone_id] = Link(received_ms, rule_ids, [position])
             else:
                 link.first_matched_ms = min(link.first_matched_ms, received_ms)
                 if link.rule_ids is not rule_ids:

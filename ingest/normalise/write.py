@@ -7,7 +7,8 @@ Does not belong here: merging, claiming, committing.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,16 +16,27 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
+from psycopg.abc import Query
 
 from database import named_sql, snowflake
-from ingest.normalise.batch import Batch
+from ingest.normalise.batch import Batch, NewestTweet
 from ingest.normalise.records import Counters
 
 PARSER_VERSION = 2
 """Raised whenever reading a delivery again would give other rows; ``renormalize`` then tells what changed."""
 
 _SQL = named_sql.statements(Path(__file__).parent / "sql" / "write.sql")
+
+LinkKey = tuple[int, UUID]
+"""A tweet and a zone."""
+
+LatestCounters = tuple[int | None, Counters]
+"""When a batch first counted a tweet (Unix ms), and the newest known value of each counter."""
+
+_NEVER_COUNTED: LatestCounters = (None, (None,) * 6)
+
+_HOUR_MS = 3_600_000
 
 _POSTGRES_EPOCH_MS = snowflake.to_unix_ms(datetime(2000, 1, 1, tzinfo=UTC))
 
@@ -37,16 +49,20 @@ _UUID_OID = 2950
 
 _COUNTER_TYPES = ("int8",) * 6
 
+_TWEET_TYPES = (*("int8",) * 9, *(_TIME,) * 2, *("bool",) * 6, *("text",) * 4)
+_ENTITY_TYPES = ("int8", "int2", "text", "int4", "int4", "int8", "text", "text", "text")
+_HISTORY_TYPES = ("int8", _TIME, *_COUNTER_TYPES)
+_LINK_TYPES = ("int8", _UUID, "int8", _TIME, _TIME, _UUID_ARRAY)
+
 _TYPES: dict[LiteralString, tuple[str, ...]] = {
+    "batch_counters": _HISTORY_TYPES,
     "batch_profiles": (
         "int8", *(_TIME,) * 4, *("int8",) * 6, *("bool",) * 6, *("text",) * 9
     ),
-    "batch_tweets": (
-        *("int8",) * 9, *(_TIME,) * 2, *("bool",) * 6, *("text",) * 4, *(_TIME,) * 2, *_COUNTER_TYPES
-    ),
-    "batch_entities": ("int8", "int2", "text", "int4", "int4", "int8", "text", "text", "text"),
-    "batch_history": ("int8", _TIME, *_COUNTER_TYPES),
-    "batch_links": ("int8", _UUID, "int8", _TIME, _TIME, _UUID_ARRAY),
+    "batch_tweets": (*_TWEET_TYPES, *(_TIME,) * 2, *_COUNTER_TYPES),
+    "batch_entities": _ENTITY_TYPES,
+    "batch_history": _HISTORY_TYPES,
+    "batch_links": _LINK_TYPES,
     "batch_events": ("int8", "text", _TIME, _TIME, "int8", "int8"),
     "batch_versions": ("int8", "int8"),
     "batch_letters": ("int8", "int4", _TIME, "int8", "text", "text", "text", "text"),
@@ -83,14 +99,18 @@ def write(connection: psycopg.Connection[Any], batch: Batch, *, authoritative: b
     Idempotent, and independent of the order of batches. With ``authoritative`` the content of the same observation
     is replaced: what a changed parser reads from a delivery counts, whatever was read from it before.
     """
+    latest = _latest_counters(batch)
     with connection.cursor() as cursor:
         cursor.execute(_SQL["plan_for_a_batch"])
-        _copy_facts(cursor, batch)
+        _copy(cursor, "batch_profiles", _profile_rows(batch))
+        _copy(cursor, "batch_counters", _counter_rows(batch, latest))
         parameters = {"authoritative": authoritative}
-        for name in ("insert_new_profiles", "insert_new_metrics", "lock_known_tweets"):
-            cursor.execute(_SQL[name])
+        cursor.execute(_SQL["insert_new_profiles"])
+        new = _copy_new(connection, cursor, batch)
+        _copy_others(cursor, batch, latest, new)
+        cursor.execute(_SQL["lock_known_tweets"])
         known_tweets = cursor.rowcount
-        new_tweets = cursor.execute(_SQL["insert_new_tweets"]).rowcount
+        new_tweets = len(new) + cursor.execute(_SQL["insert_new_tweets"]).rowcount
         cursor.execute(_SQL["rewrite_changed_tweets"], parameters)
         rewritten_tweets = cursor.rowcount
         if rewritten_tweets:
@@ -106,7 +126,8 @@ def write(connection: psycopg.Connection[Any], batch: Batch, *, authoritative: b
         cursor.execute(_SQL["queue_arrivals"])
         batch.count_duplicates(known_links)
         _settle(cursor, batch)
-        for name in ("note_rule_triggers", "lock_known_profiles", "update_newer_profiles", "widen_seen_spans"):
+        cursor.execute(_SQL["note_rule_triggers"], _triggered(batch))
+        for name in ("lock_known_profiles", "update_newer_profiles", "widen_seen_spans"):
             cursor.execute(_SQL[name], parameters)
     return Written(new_tweets, rewritten_tweets, len(batch.links) - len(known_links), changed_metrics)
 
@@ -120,16 +141,34 @@ def update_metrics(cursor: psycopg.Cursor[Any], known_tweets: int, *, authoritat
     return int(changed) + cursor.execute(_SQL["recount_older_metrics"], parameters).rowcount
 
 
-def _copy_facts(cursor: psycopg.Cursor[Any], batch: Batch) -> None:
-    _copy(cursor, "batch_profiles", _profile_rows(batch))
-    _copy(cursor, "batch_tweets", _tweet_rows(batch))
-    _copy(cursor, "batch_entities", _entity_rows(batch))
-    _copy(
-        cursor,
-        "batch_history",
-        ((tweet_id, _time(ms), *counters) for (tweet_id, ms), counters in sorted(batch.observations.items())),
-    )
-    _copy(cursor, "batch_links", _link_rows(batch))
+def _copy_new(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], batch: Batch) -> AbstractSet[int]:
+    """Insert the tweets that nobody else has, with all that belongs to them, and their marks; return their ids.
+
+    None, where rows of one were left behind by someone who deleted the others: then all go the way of known tweets.
+    """
+    new = frozenset(tweet_id for (tweet_id,) in cursor.execute(_SQL["insert_new_metrics"]).fetchall())
+    tweets = sorted(new)
+    links = [key for key in sorted(batch.links) if key[0] in new]
+    try:
+        with connection.transaction():
+            _stream(cursor, "copy_new_tweets", _TWEET_TYPES, (_tweet_row(batch.tweets[each]) for each in tweets))
+            _stream(cursor, "copy_new_entities", _ENTITY_TYPES, _entity_rows(batch, tweets))
+            _stream(cursor, "copy_new_history", _HISTORY_TYPES, _history_rows(batch, lambda each: each in new))
+            _stream(cursor, "copy_new_links", _LINK_TYPES, _link_rows(batch, links))
+            _stream(cursor, "copy_marks", (_UUID, _TIME, "int8"), _marks(batch, links))
+    except errors.UniqueViolation:
+        return frozenset()
+    return new
+
+
+def _copy_others(
+    cursor: psycopg.Cursor[Any], batch: Batch, latest: Mapping[int, LatestCounters], new: AbstractSet[int]
+) -> None:
+    tweets = sorted(batch.tweets.keys() - new)
+    _copy(cursor, "batch_tweets", _known_tweet_rows(batch, latest, tweets))
+    _copy(cursor, "batch_entities", _entity_rows(batch, tweets))
+    _copy(cursor, "batch_history", _history_rows(batch, lambda each: each not in new))
+    _copy(cursor, "batch_links", _link_rows(batch, [key for key in sorted(batch.links) if key[0] not in new]))
 
 
 def _settle(cursor: psycopg.Cursor[Any], batch: Batch) -> None:
@@ -151,8 +190,18 @@ def _settle(cursor: psycopg.Cursor[Any], batch: Batch) -> None:
 
 def _copy(cursor: psycopg.Cursor[Any], table: LiteralString, rows: Iterable[tuple[Any, ...]]) -> None:
     statement = sql.SQL("copy {} from stdin (format binary)").format(sql.Identifier(table))
+    _stream_to(cursor, statement, _TYPES[table], rows)
+
+
+def _stream(cursor: psycopg.Cursor[Any], name: str, types: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+    _stream_to(cursor, _SQL[name], types, rows)
+
+
+def _stream_to(
+    cursor: psycopg.Cursor[Any], statement: Query, types: tuple[str, ...], rows: Iterable[tuple[Any, ...]]
+) -> None:
     with cursor.copy(statement) as copy:
-        copy.set_types(_TYPES[table])
+        copy.set_types(types)
         write_row = copy.write_row
         for row in rows:
             write_row(row)
@@ -193,45 +242,66 @@ def _profile_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _tweet_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
-    latest = _latest_counters(batch)
-    unknown: tuple[None, Counters] = (None, (None,) * 6)
-    for tweet_id in sorted(batch.tweets):
+def _tweet_row(newest: NewestTweet) -> tuple[Any, ...]:
+    tweet = newest.tweet
+    return (
+        tweet.tweet_id,
+        tweet.author_profile_id,
+        tweet.conversation_id,
+        tweet.in_reply_to_tweet_id,
+        tweet.in_reply_to_user_id,
+        tweet.retweeted_tweet_id,
+        tweet.quoted_tweet_id,
+        newest.delivery_id,
+        newest.moment[1],
+        _time(tweet.created_ms),
+        _time(newest.received_ms),
+        tweet.has_media,
+        tweet.has_links,
+        tweet.has_hashtags,
+        tweet.has_mentions,
+        tweet.is_reply,
+        tweet.is_sanitised,
+        tweet.text,
+        tweet.lang,
+        tweet.source,
+        tweet.in_reply_to_username,
+    )
+
+
+def _known_tweet_rows(
+    batch: Batch, latest: Mapping[int, LatestCounters], tweets: Iterable[int]
+) -> Iterator[tuple[Any, ...]]:
+    for tweet_id in tweets:
         newest = batch.tweets[tweet_id]
-        tweet = newest.tweet
-        observed_ms, content_hash = newest.moment
-        first_counted_ms, counters = latest.get(tweet_id, unknown)
-        yield (
-            tweet_id,
-            tweet.author_profile_id,
-            tweet.conversation_id,
-            tweet.in_reply_to_tweet_id,
-            tweet.in_reply_to_user_id,
-            tweet.retweeted_tweet_id,
-            tweet.quoted_tweet_id,
-            newest.delivery_id,
-            content_hash,
-            _time(tweet.created_ms),
-            _time(newest.received_ms),
-            tweet.has_media,
-            tweet.has_links,
-            tweet.has_hashtags,
-            tweet.has_mentions,
-            tweet.is_reply,
-            tweet.is_sanitised,
-            tweet.text,
-            tweet.lang,
-            tweet.source,
-            tweet.in_reply_to_username,
-            _time(observed_ms),
-            _optional_time(first_counted_ms),
-            *counters,
-        )
+        first_counted_ms, counters = latest.get(tweet_id, _NEVER_COUNTED)
+        yield (*_tweet_row(newest), _time(newest.moment[0]), _optional_time(first_counted_ms), *counters)
 
 
-def _latest_counters(batch: Batch) -> dict[int, tuple[int, Counters]]:
+def _counter_rows(batch: Batch, latest: Mapping[int, LatestCounters]) -> Iterator[tuple[Any, ...]]:
+    for tweet_id in sorted(batch.tweets):
+        yield (tweet_id, _time(batch.tweets[tweet_id].moment[0]), *latest.get(tweet_id, _NEVER_COUNTED)[1])
+
+
+def _history_rows(batch: Batch, is_wanted: Callable[[int], bool]) -> Iterator[tuple[Any, ...]]:
+    for (tweet_id, observed_ms), counters in sorted(batch.observations.items()):
+        if is_wanted(tweet_id):
+            yield (tweet_id, _time(observed_ms), *counters)
+
+
+def _marks(batch: Batch, links: Iterable[LinkKey]) -> Iterator[tuple[Any, ...]]:
+    """Yield the buckets that links lie in, each once."""
+    buckets = set()
+    for tweet_id, zone_id in links:
+        tweet = batch.tweets[tweet_id].tweet
+        buckets.add((zone_id, tweet.created_ms // _HOUR_MS, tweet.author_profile_id))
+    for zone_id, hour, author_id in buckets:
+        yield (zone_id.bytes, _time(hour * _HOUR_MS), author_id)
+
+
+def _latest_counters(batch: Batch) -> dict[int, LatestCounters]:
     """Return, for each tweet with counters, when the batch first counted them and the newest known value of each."""
-    latest: dict[int, tuple[int, Counters]] = {}
+    latest: dict[int, LatestCounters] = {}
     for (tweet_id, observed_ms), counters in sorted(batch.observations.items()):
         known = latest.get(tweet_id)
         if known is None:
@@ -247,8 +317,8 @@ def _newer(known: Counters, newer: Counters) -> Counters:
     )
 
 
-def _entity_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
-    for tweet_id in sorted(batch.tweets):
+def _entity_rows(batch: Batch, tweets: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+    for tweet_id in tweets:
         for entity in batch.tweets[tweet_id].tweet.entities:
             yield (
                 tweet_id,
@@ -263,11 +333,13 @@ def _entity_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
             )
 
 
-def _link_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+def _link_rows(batch: Batch, links: Iterable[LinkKey]) -> Iterator[tuple[Any, ...]]:
     """Yield links. The same few zones and lists of rules are shared by all of a delivery: each is encoded once."""
     zones: dict[int, bytes] = {}
     rules: dict[int, bytes] = {}
-    for (tweet_id, zone_id), link in sorted(batch.links.items()):
+    for tweet_id, zone_id in links:
+        link = batch.links[tweet_id, zone_id]
+        tweet = batch.tweets[tweet_id].tweet
         zone = zones.get(id(zone_id))
         if zone is None:
             zone = zones[id(zone_id)] = zone_id.bytes
@@ -277,11 +349,20 @@ def _link_rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
         yield (
             tweet_id,
             zone,
-            link.author_profile_id,
-            _time(link.created_ms),
+            tweet.author_profile_id,
+            _time(tweet.created_ms),
             _time(link.first_matched_ms),
             rule_ids,
         )
+
+
+def _triggered(batch: Batch) -> dict[str, list[Any]]:
+    """Return the rules that brought something, and when each last did."""
+    latest: dict[UUID, int] = {}
+    for link in batch.links.values():
+        for rule_id in link.rule_ids:
+            latest[rule_id] = max(link.first_matched_ms, latest.get(rule_id, 0))
+    return {"rule_ids": list(latest), "received_at": [snowflake.from_unix_ms(ms) for ms in latest.values()]}
 
 
 def _uuid_array(values: Sequence[UUID]) -> bytes:
