@@ -207,13 +207,13 @@ $$;
 COMMENT ON FUNCTION core.newest_of(of_kind text, value text, first_id bigint, end_id bigint, at_most bigint) IS 'The ids of the newest tweets with a hashtag or a mention (by normal form), with a url (by host) or of an author';
 
 CREATE FUNCTION core.search_vector(words text) RETURNS tsvector
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (words ~ '[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]'::text) THEN (to_tsvector('simple'::regconfig, words) || array_to_tsvector(core.bigrams(words))) ELSE to_tsvector('simple'::regconfig, words) END;
 
 COMMENT ON FUNCTION core.search_vector(words text) IS 'What a tweet is searched by: its words, and pairs of letters where a script has no spaces';
 
 CREATE FUNCTION core.search_entry(words text, tweet_id bigint) RETURNS tsvector
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (core.search_vector(words) || array_to_tsvector(ARRAY[('@'::text || ((tweet_id >> 47))::text)]));
 
 COMMENT ON FUNCTION core.search_entry(words text, tweet_id bigint) IS 'What the index of words holds of a tweet: core.search_vector, and "@" with the span of 2^25 ms of its id';

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from ingest.normalise.worker import Progress, Worker
 from tests.conftest import _own_database as own_database
@@ -131,6 +132,36 @@ def test_three_workers_at_once_do_what_one_does(
     assert result(db) == expected
     assert sum(worker.items for worker in workers) == items
     assert deadlock_count(db) == deadlocks
+
+
+@pytest.mark.parametrize(
+    "deleted",
+    [
+        ("twitter_tweet_metrics", "twitter_tweets"),
+        ("twitter_tweet_metrics", "twitter_tweets", "twitter_entities"),
+        ("twitter_tweet_metrics", "twitter_tweets", "twitter_tweet_zones"),
+        ("twitter_tweet_metrics", "twitter_tweets", "twitter_engagement_history", "twitter_entities"),
+        ("twitter_tweet_metrics", "twitter_tweets", "twitter_entities", "twitter_tweet_zones"),
+    ],
+)
+def test_what_a_person_deleted_in_part_is_whole_again_after_a_redelivery(
+    db: Connection, deleted: tuple[str, ...]
+) -> None:
+    mentioned = {"id_str": "7", "screen_name": "someone", "indices": [0, 8]}
+    first = landing.tweet(1, text="@someone #tag", entities={"user_mentions": [mentioned]})
+    second = landing.tweet(2)
+    bodies = [landing.delivery(first), landing.delivery(second)]
+    landing.normalise(db, *bodies)
+    before = content(db)
+
+    for table in deleted:
+        statement = sql.SQL("delete from core.{} where tweet_id = %s").format(sql.Identifier(table))
+        assert db.execute(statement, (first["id"],)).rowcount > 0
+    landing.normalise(db, *bodies)
+
+    assert len(before["twitter_entities"]) > 0
+    assert content(db) == before
+    assert landing.letters(db) == []
 
 
 def deadlock_count(connection: Connection) -> int:
