@@ -377,7 +377,8 @@ def _start_patiently(place: _Place, account: Account | None, preferred_port: int
 
 
 def _write_configuration(place: _Place, account: Account | None, port: int, *, durable: bool) -> None:
-    text = machine.configuration(port=port, memory=machine.memory_bytes(), durable=durable)
+    disk = shutil.disk_usage(place.data).total
+    text = machine.configuration(port=port, memory=machine.memory_bytes(), disk=disk, durable=durable)
     _write_private(place.data / "postgresql.conf", text, account)
 
 

@@ -34,12 +34,14 @@ def _limit_in(path: Path) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def configuration(*, port: int, memory: int, durable: bool = True) -> str:
-    """Return the text of ``postgresql.conf`` for a server on ``127.0.0.1:port`` with ``memory`` bytes to share.
+def configuration(*, port: int, memory: int, disk: int, durable: bool = True) -> str:
+    """Return the text of ``postgresql.conf`` for a server on ``127.0.0.1:port``.
+
+    ``memory`` is how many bytes it shares with others, ``disk`` how many its file system holds in all.
 
     ``durable=False`` gives up every promise about crashes for speed: for throw-away test servers only.
     """
-    settings = _connections(port) | _memory(memory) | _writing(durable=durable) | _upkeep()
+    settings = _connections(port) | _memory(memory) | _writing(disk, durable=durable) | _upkeep()
     lines = [f"{name} = '{value}'" for name, value in settings.items()]
     return "\n".join(["# Generated at each start: change settings with ALTER SYSTEM instead.", *lines, ""])
 
@@ -79,7 +81,7 @@ def _memory(memory: int) -> dict[str, str]:
     }
 
 
-def _writing(*, durable: bool) -> dict[str, str]:
+def _writing(disk: int, *, durable: bool) -> dict[str, str]:
     on = "on" if durable else "off"
     return {
         "fsync": on,
@@ -87,8 +89,9 @@ def _writing(*, durable: bool) -> dict[str, str]:
         "full_page_writes": on,
         # The wheel is built without lz4 and zstd. Full pages are most of the log right after a checkpoint.
         "wal_compression": "pglz",
-        # Fewer checkpoints, so fewer full pages; a crash replays 2 GB in well under a minute.
-        "max_wal_size": "2GB",
+        # Fewer checkpoints, so fewer full pages. A thousand times the customer's load writes 6 GB between two timed ones;
+        # a crash replays that in about a minute.
+        "max_wal_size": _megabytes(disk // 20, least=1024, most=8192),
         "min_wal_size": "256MB",
         "checkpoint_timeout": "10min",
     }

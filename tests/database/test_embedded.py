@@ -326,9 +326,17 @@ def let_reach_binaries() -> None:
 
 @pytest.mark.parametrize("memory", [2**28, 2**30, 2**33, 2**40])
 def test_memory_is_shared_out_within_bounds(memory: int) -> None:
-    lines = machine.configuration(port=1, memory=memory).splitlines()
-    shared = next(int(line.split("'")[1].removesuffix("MB")) for line in lines if line.startswith("shared_buffers"))
-    assert 128 <= shared <= 2048
+    assert 128 <= megabytes("shared_buffers", memory=memory, disk=2**40) <= 2048
+
+
+@pytest.mark.parametrize(("disk", "expected"), [(2**28, 1024), (2**36, 3276), (2**45, 8192)])
+def test_the_log_may_grow_to_a_twentieth_of_the_disk_within_bounds(disk: int, expected: int) -> None:
+    assert megabytes("max_wal_size", memory=2**33, disk=disk) == expected
+
+
+def megabytes(setting: str, *, memory: int, disk: int) -> int:
+    lines = machine.configuration(port=1, memory=memory, disk=disk).splitlines()
+    return next(int(line.split("'")[1].removesuffix("MB")) for line in lines if line.startswith(setting))
 
 
 def test_memory_is_positive_and_not_more_than_the_machine_has() -> None:
