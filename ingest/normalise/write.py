@@ -17,7 +17,6 @@ from uuid import UUID
 
 import psycopg
 from psycopg import errors, sql
-from psycopg.abc import Query
 
 from database import named_sql, snowflake
 from ingest.normalise.batch import Batch, NewestTweet
@@ -59,6 +58,11 @@ _TYPES: dict[LiteralString, tuple[str, ...]] = {
     "batch_profiles": (
         "int8", *(_TIME,) * 4, *("int8",) * 6, *("bool",) * 6, *("text",) * 9
     ),
+    "copy_new_tweets": _TWEET_TYPES,
+    "copy_new_entities": _ENTITY_TYPES,
+    "copy_new_history": _HISTORY_TYPES,
+    "copy_new_links": _LINK_TYPES,
+    "copy_marks": (_UUID, _TIME, "int8"),
     "batch_tweets": (*_TWEET_TYPES, *(_TIME,) * 2, *_COUNTER_TYPES),
     "batch_entities": _ENTITY_TYPES,
     "batch_history": _HISTORY_TYPES,
@@ -151,11 +155,11 @@ def _copy_new(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], 
     links = [key for key in sorted(batch.links) if key[0] in new]
     try:
         with connection.transaction():
-            _stream(cursor, "copy_new_tweets", _TWEET_TYPES, (_tweet_row(batch.tweets[each]) for each in tweets))
-            _stream(cursor, "copy_new_entities", _ENTITY_TYPES, _entity_rows(batch, tweets))
-            _stream(cursor, "copy_new_history", _HISTORY_TYPES, _history_rows(batch, lambda each: each in new))
-            _stream(cursor, "copy_new_links", _LINK_TYPES, _link_rows(batch, links))
-            _stream(cursor, "copy_marks", (_UUID, _TIME, "int8"), _marks(batch, links))
+            _copy(cursor, "copy_new_tweets", (_tweet_row(batch.tweets[each]) for each in tweets))
+            _copy(cursor, "copy_new_entities", _entity_rows(batch, tweets))
+            _copy(cursor, "copy_new_history", _history_rows(batch, lambda each: each in new))
+            _copy(cursor, "copy_new_links", _link_rows(batch, links))
+            _copy(cursor, "copy_marks", _marks(batch, links))
     except errors.UniqueViolation:
         return frozenset()
     return new
@@ -188,20 +192,11 @@ def _settle(cursor: psycopg.Cursor[Any], batch: Batch) -> None:
     cursor.execute(_SQL["account"])
 
 
-def _copy(cursor: psycopg.Cursor[Any], table: LiteralString, rows: Iterable[tuple[Any, ...]]) -> None:
-    statement = sql.SQL("copy {} from stdin (format binary)").format(sql.Identifier(table))
-    _stream_to(cursor, statement, _TYPES[table], rows)
-
-
-def _stream(cursor: psycopg.Cursor[Any], name: str, types: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-    _stream_to(cursor, _SQL[name], types, rows)
-
-
-def _stream_to(
-    cursor: psycopg.Cursor[Any], statement: Query, types: tuple[str, ...], rows: Iterable[tuple[Any, ...]]
-) -> None:
-    with cursor.copy(statement) as copy:
-        copy.set_types(types)
+def _copy(cursor: psycopg.Cursor[Any], name: LiteralString, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Send rows to the table that the statement ``name`` copies to, or to the temporary table of that name."""
+    into_temporary = sql.SQL("copy {} from stdin (format binary)").format(sql.Identifier(name))
+    with cursor.copy(_SQL.get(name) or into_temporary) as copy:
+        copy.set_types(_TYPES[name])
         write_row = copy.write_row
         for row in rows:
             write_row(row)

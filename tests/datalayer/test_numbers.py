@@ -158,6 +158,34 @@ def test_every_trending_window_counts_its_hours(world: World, window: trending.W
     assert [(tag.tweet_count, tag.unique_authors) for tag in found] == [(expected, min(expected, 2))]
 
 
+def test_a_week_of_a_loud_zone_is_counted_for_the_tags_that_the_mart_lists(world: World) -> None:
+    zone = world.zone("news")
+    tags = [f"tag{number:02}" for number in range(13)]
+    for place, tag in enumerate(tags):
+        for hours in range(3 + place):
+            world.tweet(zone, ago=hours * 9 * HOUR, tags=(tag,), author=hours % 2 + 1)
+    world.build_marts()
+    counted = trending.get_trending_hashtags(world.connection, zone, now=world.now, window="7d", limit=3)
+    # The mart does not list every tag: who asks for more than it lists has the window counted.
+    for place, tag in enumerate(tags):
+        if place == 5:
+            continue
+        world.connection.execute(
+            """
+            insert into marts.twitter_trending_entities
+            values (%s, 'hashtag', '7d', %s, %s, 2, 0.5, 2, 10, 1, %s, %s, false, %s)
+            """,
+            (zone, tag, 3 + place, world.now, world.now, world.now),
+        )
+
+    listed = trending.get_trending_hashtags(world.connection, zone, now=world.now, window="7d", limit=2)
+    all_counted = trending.get_trending_hashtags(world.connection, zone, now=world.now, window="7d", limit=13)
+
+    assert [(tag.hashtag, tag.tweet_count) for tag in counted] == [("tag12", 15), ("tag11", 14), ("tag10", 13)]
+    assert listed == counted[:2]
+    assert [tag.hashtag for tag in all_counted] == tags[::-1]
+
+
 def test_a_hashtags_history_shows_the_hours_without_it(world: World) -> None:
     zone = world.zone("news")
     world.tweet(zone, ago=2 * HOUR, tags=("Tag",))
