@@ -30,9 +30,11 @@ from ingest.normalise.crew import Crew
 from ingest.normalise.settings import NormaliseSettings
 from ingest.normalise.worker import ITEMS_PER_BATCH
 
-BATCHES = 4
+BATCHES = 8
 ROUND = BATCHES * ITEMS_PER_BATCH // BATCH
-"""Deliveries in a round: four full batches of the normaliser, whose workers share them, and one transaction of COPY."""
+"""Deliveries in a round: eight full batches of the normaliser, which its workers share, and one transaction of COPY."""
+
+PATIENCE_SECONDS = 20.0
 
 NAIVE_SHARE = 10
 """The naive client is given one delivery of so many."""
@@ -127,9 +129,12 @@ def _compare(ground: Ground, kind: str, payloads: Iterator[Payload]) -> Iterator
 def _rounds(sides: Sides, payloads: Iterator[Payload]) -> tuple[Speeds, int]:
     speeds, delivered = Speeds(), 0
     while deliveries := list(islice(payloads, ROUND)):
+        if speeds.ours and len(deliveries) < ROUND:
+            break
         since = sides.ours.execute("select clock_timestamp()").fetchone()
         # Before the clock starts: under load the helpers are there already.
         sides.crew.call()
+        _await_company(sides.ours)
         items = sides.lander.land(deliveries)
         delivered += items
         speeds.ours.append(items / _seconds(sides.crew.drain))
@@ -139,6 +144,16 @@ def _rounds(sides: Sides, payloads: Iterator[Payload]) -> tuple[Speeds, int]:
         few_items = sum(payload.item_count for payload in few)
         speeds.naive.append(few_items / _seconds(_writing(sides, few)))
     return speeds, delivered
+
+
+def _await_company(connection: Connection) -> None:
+    """Return once every worker is connected, or would be if it ever were."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        row = connection.execute(_SQL["workers"]).fetchone()
+        if row and row[0] >= NormaliseSettings().normalize_workers:
+            return
+        time.sleep(0.05)
 
 
 def _writing(sides: Sides, payloads: Iterable[Payload]) -> Callable[[], object]:

@@ -43,6 +43,12 @@ inner join core.twitter_tweets as tweets on entities.tweet_id = tweets.tweet_id
 where tweets.created_at >= {since}
 order by entities.tweet_id, entities.ordinal
 
+-- name: workers
+-- Sessions that have made the temporary tables of a normaliser.
+select count(*)
+from pg_class as tables
+where tables.relname = 'batch_known_profiles' and tables.relpersistence = 't'
+
 -- name: sizes
 select
     namespaces.nspname || '.' || coalesce(parents.relname, tables.relname) as table_name,
