@@ -89,7 +89,7 @@ def _writing(disk: int, *, durable: bool) -> dict[str, str]:
         "full_page_writes": on,
         # The wheel is built without lz4 and zstd. Full pages are most of the log right after a checkpoint.
         "wal_compression": "pglz",
-        # Fewer checkpoints, so fewer full pages. A thousand times the customer's load writes 6 GB between two timed ones;
+        # Fewer checkpoints, so fewer full pages. A thousand times the customer's load writes 6 GB between two of them;
         # a crash replays that in about a minute.
         "max_wal_size": _megabytes(disk // 20, least=1024, most=8192),
         "min_wal_size": "256MB",
