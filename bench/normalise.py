@@ -147,7 +147,7 @@ def _rounds(sides: Sides, payloads: Iterator[Payload]) -> tuple[Speeds, int]:
 
 
 def _await_company(connection: Connection) -> None:
-    """Return once every worker is connected, or would be if it ever were."""
+    """Return once every worker is connected, and after a while in any case."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         row = connection.execute(_SQL["workers"]).fetchone()

@@ -115,7 +115,7 @@ def get_trending_hashtags(
         found = rows.all_rows(connection, "trending", "trending_24h", asked)
     else:
         asked["hashtags"] = _candidates(connection, window, asked)
-        found = rows.all_rows(connection, "trending", "trending_window", asked)
+        found = rows.all_rows(connection, "trending", "trending_window", asked, prepare=False)
     tags = [_with_lift(row, hours / baseline_hours) for row in found]
     if order_by == "lift":
         tags.sort(key=lambda tag: (-tag.lift, -tag.tweet_count, tag.hashtag))
@@ -164,19 +164,18 @@ def get_hashtag_history(
     return tuple(rows.all_records(connection, HashtagHour, "trending", "hashtag_hourly", parameters))
 
 
-def _candidates(connection: Connection, window: Window, asked: dict[str, Any]) -> list[str]:
-    """Return tags with the most used ones of a window among them.
+def _candidates(connection: Connection, window: Window, asked: dict[str, Any]) -> list[str] | None:
+    """Return tags with the most used ones of a window among them, None for all tags.
 
     Counting every use of seven days takes seconds in a loud zone. Where the mart lists enough tags of that window (its
     ends lie less than an hour apart), the first of those do; a shorter window is counted.
     """
-    if TRENDING_WINDOWS[window] > TRENDING_WINDOWS["24h"]:
-        limit = asked["candidate_limit"] + _MORE_CANDIDATES
-        of_mart = {"zone_id": asked["zone_id"], "entity_type": "hashtag", "time_window": window, "limit": limit}
-        listed = rows.all_rows(connection, "trending", "entities_by_tweet_count", of_mart)
-        if len(listed) == limit:
-            return [row["entity_value"] for row in listed]
-    return [row["hashtag"] for row in rows.all_rows(connection, "trending", "tags_by_count", asked)]
+    if TRENDING_WINDOWS[window] <= TRENDING_WINDOWS["24h"]:
+        return None
+    limit = asked["candidate_limit"] + _MORE_CANDIDATES
+    of_mart = {"zone_id": asked["zone_id"], "entity_type": "hashtag", "time_window": window, "limit": limit}
+    listed = rows.all_rows(connection, "trending", "entities_by_tweet_count", of_mart)
+    return [row["entity_value"] for row in listed] if len(listed) == limit else None
 
 
 def _with_lift(row: dict[str, Any], share_of_baseline: float) -> TrendingHashtag:

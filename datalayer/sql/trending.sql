@@ -38,36 +38,35 @@ cross join lateral (
 ) as baseline
 order by candidates.tweet_count desc, candidates.hashtag;
 
--- The most used tags of a window, counted.
--- name: tags_by_count
-select hourly.hashtag
-from intermediate.int_zone_tag_author_hourly as hourly
-where hourly.zone_id = %(zone_id)s and hourly.hour >= %(first_hour)s and hourly.hour <= %(last_hour)s
-group by hourly.hashtag
-order by sum(hourly.tweet_count) desc, hourly.hashtag
-limit %(candidate_limit)s;
-
+-- Planned for its values: of all tags (NULL) the hours are read, of some of them their uses.
 -- name: trending_window
-with candidates as (
+with uses as (
     select
-        given.hashtag,
-        found.*
-    from unnest(%(hashtags)s::text[]) as given (hashtag)
-    cross join lateral (
-        select
-            sum(hourly.tweet_count)::bigint as tweet_count,
-            count(distinct hourly.author_profile_id) as unique_authors,
-            sum(hourly.total_engagement)::bigint as total_engagement,
-            max(hourly.last_used_at) as last_used_at
-        from intermediate.int_zone_tag_author_hourly as hourly
-        where
-            hourly.zone_id = %(zone_id)s
-            and hourly.hashtag = given.hashtag
-            and hourly.hour >= %(first_hour)s
-            and hourly.hour <= %(last_hour)s
-        having count(*) > 0
-    ) as found
-    order by found.tweet_count desc, given.hashtag
+        hourly.hashtag,
+        hourly.author_profile_id,
+        hourly.original_hashtag,
+        sum(hourly.tweet_count)::bigint as tweet_count,
+        sum(hourly.total_engagement)::bigint as total_engagement,
+        max(hourly.last_used_at) as last_used_at
+    from intermediate.int_zone_tag_author_hourly as hourly
+    where
+        hourly.zone_id = %(zone_id)s
+        and hourly.hour >= %(first_hour)s
+        and hourly.hour <= %(last_hour)s
+        and (%(hashtags)s::text[] is null or hourly.hashtag = any(%(hashtags)s::text[]))
+    group by hourly.hashtag, hourly.author_profile_id, hourly.original_hashtag
+),
+
+candidates as materialized (
+    select
+        uses.hashtag,
+        sum(uses.tweet_count)::bigint as tweet_count,
+        count(distinct uses.author_profile_id) as unique_authors,
+        sum(uses.total_engagement)::bigint as total_engagement,
+        max(uses.last_used_at) as last_used_at
+    from uses
+    group by uses.hashtag
+    order by tweet_count desc, uses.hashtag
     limit %(candidate_limit)s
 )
 
@@ -82,15 +81,11 @@ select
     baseline.tweet_count as baseline_tweet_count
 from candidates
 cross join lateral (
-    select hourly.original_hashtag
-    from intermediate.int_zone_tag_author_hourly as hourly
-    where
-        hourly.zone_id = %(zone_id)s
-        and hourly.hashtag = candidates.hashtag
-        and hourly.hour >= %(first_hour)s
-        and hourly.hour <= %(last_hour)s
-    group by hourly.original_hashtag
-    order by sum(hourly.tweet_count) desc, hourly.original_hashtag collate "C"
+    select uses.original_hashtag
+    from uses
+    where uses.hashtag = candidates.hashtag
+    group by uses.original_hashtag
+    order by sum(uses.tweet_count) desc, uses.original_hashtag collate "C"
     limit 1
 ) as spelling
 cross join lateral (
