@@ -134,6 +134,18 @@ def test_three_workers_at_once_do_what_one_does(
     assert deadlock_count(db) == deadlocks
 
 
+def test_a_profile_is_renewed_while_others_insert_tweets_of_its_author(db: Connection, url: str) -> None:
+    """T10: every inserted tweet shares its author's key; two workers that wanted it alone would wait for each other."""
+    landing.normalise(db, landing.delivery(landing.tweet(1, author=payloads.user(700, followers=1))))
+    landing.land(db, landing.delivery(landing.tweet(2, author=payloads.user(700, followers=2)), sent=NOW))
+    with psycopg.connect(url) as another:
+        another.execute("select from core.twitter_profiles where twitter_user_id = 700 for key share")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("set lock_timeout = '5s'")
+            Worker(connection).drain()
+    assert one(db, "select followers_count from core.twitter_profiles where twitter_user_id = 700") == 2
+
+
 @pytest.mark.parametrize(
     "deleted",
     [

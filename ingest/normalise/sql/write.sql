@@ -565,7 +565,8 @@ set last_triggered_at = locked.received_at
 from locked
 where rules.id = locked.id;
 
--- Profiles are locked last and for the shortest time: the busiest accounts are in every worker's batch.
+-- Profiles are locked last and for the shortest time: the busiest accounts are in every worker's batch. Not their keys:
+-- those every worker shares that inserted a tweet of theirs, and two that did would wait for each other.
 -- name: lock_known_profiles
 insert into batch_known_profiles
 select
@@ -579,7 +580,7 @@ where
     or batch.first_seen_at < profiles.first_seen_at
     or batch.last_seen_at > profiles.last_seen_at
 order by profiles.twitter_user_id
-for update of profiles;
+for no key update of profiles;
 
 -- name: update_newer_profiles
 with updated as (
