@@ -9,8 +9,8 @@
                                       ops.<model>__claims (T16: marks have no unique key, a late one just stays)
         2  the model's SQL            a later statement, so it sees every fact whose mark was claimed (T18);
                                       it reads its claims as a dbt source and builds exactly those buckets
-        3  get_incremental_ledger_sql delete rows of the claimed buckets that are gone (T11), merge the others;
-                                      a row whose content is the same is not touched
+        3  get_incremental_ledger_sql delete rows of the claimed buckets that are gone (T11), update those that
+                                      differ, insert the new ones; a row whose content is the same is not touched
         4  ledger_release, post-hook  mark what depends on the rebuilt buckets, note when and for which as_of
 
     A crash anywhere undoes all of it and leaves the marks where they were. The claims stay until the next build:
@@ -265,46 +265,40 @@ inner join {{ this }} as built on {{ ledger_equal(ledger.bucket, 'claims', 'buil
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | list -%}
     {%- set others = columns | reject('in', key) | list -%}
     {%- set compared = others | reject('in', ledger.get('not_compared', [])) | list -%}
--- Rows are looked up by index, one at a time, and then addressed by their place: a join would read the whole table.
-delete from {{ target }} as present
-using (
-    select found.stored_ctid
-    from {{ ledger_claims(model.name) }} as claims
-    cross join lateral (
-        select stored.ctid as stored_ctid, {{ ledger_columns(key, 'stored') }}
-        from {{ target }} as stored
-        where {{ ledger_equal(ledger.bucket, 'stored', 'claims') }}
-        offset 0
-    ) as found
-    where not exists (select 1 from {{ built }} as built where {{ ledger_equal(key, 'built', 'found') }})
-) as gone
-where present.ctid = gone.stored_ctid;
-
--- The claimed buckets are read once and joined with what was built: a search for each row would go through an index that
--- holds fewer columns than the key, and with it through the hour's uses of a loud tag again and again.
-with stored_rows as materialized (
+-- What differs, found in one pass over what is stored of the claimed buckets. A bucket is looked up by index, whatever
+-- the planner thinks of the claims; a search for each row would go through a loud tag's uses again and again.
+create temp table ledger_changes on commit drop as
+select stored.stored_ctid, {{ ledger_columns(columns, 'built') }}
+from {{ built }} as built
+full join (
     select found.*
     from {{ ledger_claims(model.name) }} as claims
     cross join lateral (
-        select stored.ctid as stored_ctid, {{ ledger_columns(key, 'stored') }}
+        select stored.ctid as stored_ctid, {{ ledger_columns(key + compared, 'stored') }}
         from {{ target }} as stored
         where {{ ledger_equal(ledger.bucket, 'stored', 'claims') }}
         offset 0
     ) as found
-)
+) as stored on {{ ledger_equal(key, 'stored', 'built') }}
+where
+    stored.stored_ctid is null
+    or built.{{ key[0] }} is null
+    or ({{ ledger_columns(compared, 'stored') }}) is distinct from ({{ ledger_columns(compared, 'built') }});
 
-merge into {{ target }} as present
-using (
-    select built.*, stored_rows.stored_ctid
-    from {{ built }} as built
-    left join stored_rows on {{ ledger_equal(key, 'stored_rows', 'built') }}
-) as built on present.ctid = built.stored_ctid
-when matched
-    and ({{ ledger_columns(compared, 'present') }}) is distinct from ({{ ledger_columns(compared, 'built') }})
-    then update set
+delete from {{ target }} as present
+using ledger_changes as gone
+where present.ctid = gone.stored_ctid and gone.{{ key[0] }} is null;
+
+update {{ target }} as present
+set
     {%- for column in others %} {{ column }} = built.{{ column }}{{ ',' if not loop.last }}{% endfor %}
-when not matched
-    then insert ({{ ledger_columns(columns) }}) values ({{ ledger_columns(columns, 'built') }})
+from ledger_changes as built
+where present.ctid = built.stored_ctid and built.{{ key[0] }} is not null;
+
+insert into {{ target }} ({{ ledger_columns(columns) }})
+select {{ ledger_columns(columns, 'built') }}
+from ledger_changes as built
+where built.stored_ctid is null;
 {% endmacro %}
 
 

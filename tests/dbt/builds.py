@@ -27,7 +27,7 @@ from orchestration.marts.verification import MARTS, verify
 STEPS = {
     "claim": "pg_advisory_xact_lock",
     "compute": "create temporary table",
-    "replace": "merge into",
+    "replace": "ledger_changes",
     "release": "set built_at",
 }
 """The steps of a build, and what is found in the text of each and of no other."""
