@@ -22,8 +22,10 @@ create table if not exists intermediate.int_zone_tag_author_hourly (
     total_engagement bigint,
     last_used_at timestamptz not null,
     constraint int_zone_tag_author_hourly_pkey
-    primary key (hour, zone_id, author_profile_id, hashtag, original_hashtag)
+    primary key (zone_id, author_profile_id, hashtag, hour, original_hashtag)
 );
+create index if not exists idx_int_zone_tag_author_hourly_bucket
+on intermediate.int_zone_tag_author_hourly (hour, zone_id, author_profile_id);
 create index if not exists idx_int_zone_tag_author_hourly_tag
 on intermediate.int_zone_tag_author_hourly (zone_id, hashtag, hour, tweet_count);
 create table if not exists marts.twitter_zone_stats_hourly (
@@ -62,7 +64,7 @@ create table if not exists marts.twitter_top_profiles_by_zone (
     total_engagement bigint,
     avg_engagement numeric(20, 6),
     last_tweet_at timestamptz not null,
-    constraint twitter_top_profiles_by_zone_pkey primary key (zone_id, profile_id)
+    constraint twitter_top_profiles_by_zone_pkey primary key (profile_id, zone_id)
 );
 create index if not exists idx_top_profiles_zone_engagement
 on marts.twitter_top_profiles_by_zone (zone_id, total_engagement desc nulls last);
@@ -116,7 +118,7 @@ create table if not exists marts.twitter_top_profiles_by_zone_window (
     avg_engagement numeric(38, 18),
     last_tweet_at timestamptz not null,
     as_of timestamptz not null,
-    constraint twitter_top_profiles_by_zone_window_pkey primary key (zone_id, time_window, profile_id)
+    constraint twitter_top_profiles_by_zone_window_pkey primary key (profile_id, zone_id, time_window)
 );
 create table if not exists marts.twitter_trending_entities (
     zone_id uuid not null,

@@ -37,6 +37,26 @@ commit;
     {%- endfor -%}
 {% endmacro %}
 
+{#- So does the primary key: the order of its columns says what it finds. Built beside the old one, then exchanged. -#}
+{% macro ledger_reconcile_primary_key(node, relation) %}
+    {%- set found = run_query(
+        "select conname::text, pg_get_constraintdef(oid) from pg_constraint where contype = 'p'"
+        ~ " and conrelid = to_regclass('" ~ node.schema ~ "." ~ node.alias ~ "')"
+    ) -%}
+    {%- for wanted in node.constraints if wanted.type == 'primary_key' -%}
+        {%- set definition = '(' ~ wanted.columns | join(', ') ~ ')' -%}
+        {%- for row in found.rows if row[1] != 'PRIMARY KEY ' ~ definition %}
+begin;
+select pg_advisory_xact_lock(hashtextextended('ledger.create', 0));
+create unique index {{ wanted.name }}__next on {{ relation }} {{ definition }};
+alter table {{ relation }}
+    drop constraint {{ row[0] }},
+    add constraint {{ wanted.name }} primary key using index {{ wanted.name }}__next;
+commit;
+        {%- endfor -%}
+    {%- endfor -%}
+{% endmacro %}
+
 {% macro ledger_index_digest(definition) -%}
     made from {{ local_md5(definition) }}
 {%- endmacro %}

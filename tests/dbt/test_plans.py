@@ -81,7 +81,7 @@ def rows_read(builder: Builder, model: str) -> int:
     with builder.connection.transaction():
         for statement in statements(builder, model):
             text = re.sub(r"^(--.*\n\s*)*", "", statement)
-            if not re.match(r"(insert|delete|merge|with|create temporary)", text):
+            if not re.match(r"(insert|delete|merge|with|create temp)", text):
                 builder.connection.execute(statement.encode())
                 continue
             explained = f"explain (analyze, timing off, format json) {text}"

@@ -7,7 +7,7 @@
     config(
         materialized='incremental',
         incremental_strategy='ledger',
-        unique_key=['zone_id', 'hashtag', 'hour', 'author_profile_id', 'original_hashtag'],
+        unique_key=['zone_id', 'author_profile_id', 'hashtag', 'hour', 'original_hashtag'],
         pre_hook='{{ ledger_claim() }}',
         post_hook='{{ ledger_release() }}',
     )
