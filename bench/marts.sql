@@ -9,7 +9,7 @@ create table if not exists intermediate.int_zone_author_hourly (
     tweet_count bigint not null,
     total_engagement bigint,
     last_tweet_at timestamptz not null,
-    constraint int_zone_author_hourly_pkey primary key (zone_id, author_profile_id, hour)
+    constraint int_zone_author_hourly_pkey primary key (author_profile_id, zone_id, hour)
 );
 create index if not exists idx_int_zone_author_hourly_hour on intermediate.int_zone_author_hourly (zone_id, hour);
 create table if not exists intermediate.int_zone_tag_author_hourly (

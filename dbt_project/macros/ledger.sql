@@ -299,6 +299,9 @@ where
     or built.{{ key[0] }} is null
     or ({{ ledger_columns(compared, 'stored') }}) is distinct from ({{ ledger_columns(compared, 'built') }});
 
+-- How many they are decides whether rows are fetched by their place or the whole table is read.
+analyze ledger_changes ({{ key[0] }});
+
 delete from {{ target }} as present
 using ledger_changes as gone
 where present.ctid = gone.stored_ctid and gone.{{ key[0] }} is null;

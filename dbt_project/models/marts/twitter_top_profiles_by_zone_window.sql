@@ -73,10 +73,10 @@ found_hours as materialized (
         where
             authors.zone_id = claims.zone_id
             and authors.author_profile_id = claims.profile_id
-            and (authors.zone_id, authors.author_profile_id, authors.hour)
-            >= (claims.zone_id, claims.profile_id, moment.open_hour - interval '719 hours')
-            and (authors.zone_id, authors.author_profile_id, authors.hour)
-            <= (claims.zone_id, claims.profile_id, moment.open_hour)
+            and (authors.author_profile_id, authors.zone_id, authors.hour)
+            >= (claims.profile_id, claims.zone_id, moment.open_hour - interval '719 hours')
+            and (authors.author_profile_id, authors.zone_id, authors.hour)
+            <= (claims.profile_id, claims.zone_id, moment.open_hour)
         offset 0
     ) as found on true
 ),

@@ -10,7 +10,8 @@ with hourly as (
     select * from {{ ref('int_zone_top_tweets_hourly') }}
 ),
 
-history as (
+-- Read twice, by tweet: without these words PostgreSQL would read all of it first.
+history as not materialized (
     select * from {{ ref('stg_core__twitter_engagement_history') }}
 ),
 

@@ -9,7 +9,8 @@
 -- next to nothing.
 {{ config(materialized='view') }}
 
-with hours as (
+-- Read twice, for the hours that are asked for: without these words PostgreSQL would read all of them first.
+with hours as not materialized (
     select * from {{ ref('twitter_zone_stats_hourly') }}
 ),
 

@@ -16,7 +16,8 @@ with zones as (
     select * from {{ ref('stg_core__zones') }}
 ),
 
-authors as (
+-- Read twice, for the claimed days: without these words PostgreSQL would read all of them first.
+authors as not materialized (
     select * from {{ ref('int_zone_author_hourly') }}
 ),
 
