@@ -40,11 +40,12 @@ def at(snowflake: int) -> datetime:
 
 
 def floor(moment: datetime) -> int:
-    """Return the smallest snowflake of the millisecond that holds ``moment``; 0 before the epoch.
+    """Return the smallest snowflake of the millisecond that holds ``moment``; 0 before the epoch, at most ``MAX_ID``.
 
-    ``floor(a) <= id < floor(b)`` is therefore the same as ``a <= at(id) < b`` for whole milliseconds.
+    ``floor(a) <= id < floor(b)`` is therefore the same as ``a <= at(id) < b`` for whole milliseconds until July 2080,
+    when the ids end.
     """
-    return max(0, to_unix_ms(moment) - EPOCH_MS) << SEQUENCE_BITS
+    return min(max(0, to_unix_ms(moment) - EPOCH_MS) << SEQUENCE_BITS, MAX_ID)
 
 
 def from_unix_ms(milliseconds: int) -> datetime:

@@ -15,6 +15,10 @@ from datalayer.errors import InvalidQueryError
 CLOCKED_SINCE = datetime(2010, 11, 6, tzinfo=UTC)
 """Before this moment ids hold no time (``core.first_tweet_id_of`` says the same): such tweets share one range."""
 
+# Beyond these lies no tweet. Python's first and last days overflow in other time zones, PostgreSQL knows fewer of those.
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+_LATEST = snowflake.at(snowflake.MAX_ID)
+
 MAX_HOURS = 24 * 400
 """Thirteen months, the retention of the tweets, and a little more."""
 
@@ -32,7 +36,7 @@ class IdRange:
 
 @dataclass(frozen=True)
 class Span:
-    """The time from ``since`` up to, but not including, ``until``; None leaves a side open."""
+    """The time from ``since`` up to, but not including, ``until``, in UTC; None leaves a side open."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -43,6 +47,9 @@ class Span:
                 raise InvalidQueryError(f"{moment.isoformat()} has no time zone: add one, such as Z")
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise InvalidQueryError("since must lie before until")
+        for side, moment in (("since", self.since), ("until", self.until)):
+            if moment is not None:
+                object.__setattr__(self, side, min(max(moment, _EARLIEST), _LATEST).astimezone(UTC))
 
     @property
     def ids(self) -> IdRange:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
@@ -28,6 +29,28 @@ def test_every_answer_is_as_the_document_says(case: schemathesis.Case, client: h
         response,
         checks=[not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance],
     )
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        {"until": "4987-05-09T23:24:45+16:24"},
+        {"until": "9999-12-31T23:59:59.999999Z"},
+        {"until": "9999-12-31T23:59:59.999999-23:59"},
+        {"since": "0001-01-01T00:00:00+23:59"},
+        {"since": "9999-12-31T23:59:59.999999Z"},
+    ],
+)
+def test_the_ends_of_time_are_asked_for_without_harm(span: dict[str, str], client: httpx.Client) -> None:
+    bounded = [
+        endpoint for endpoint in ENDPOINTS if {"since", "until"} <= {given.name for given in endpoint.parameters}
+    ]
+    for endpoint in bounded:
+        query = {given.name: given.example for given in endpoint.parameters if given.required and not given.in_path}
+        path = endpoint.path.format(zone="news", tweet_id="1", profile="@author_1", hashtag="one", dataset="tweets")
+        answer = client.get(path, params={"q": "rain", **query, **span} if path.endswith("/search") else query | span)
+        assert answer.status_code < 500, (path, answer.text)
+    assert len(bounded) > 3
 
 
 def test_every_endpoint_answers_as_described_for_what_exists(client: httpx.Client, world: World) -> None:

@@ -58,6 +58,12 @@ def test_moments_before_the_epoch_have_the_floor_zero() -> None:
     assert snowflake.floor(datetime(2006, 3, 21, tzinfo=UTC)) == 0
 
 
+def test_moments_after_the_last_id_have_the_largest_one_for_a_floor() -> None:
+    assert snowflake.floor(datetime(2080, 7, 10, tzinfo=UTC)) < snowflake.MAX_ID
+    for year in (2081, 4987, 9999):
+        assert snowflake.floor(datetime(year, 12, 31, tzinfo=UTC)) == snowflake.MAX_ID
+
+
 def test_ids_below_the_first_clocked_one_hold_no_time() -> None:
     assert not snowflake.has_time(29_700_859_246)
     assert snowflake.has_time(29_700_859_247)
