@@ -15,7 +15,7 @@ from datalayer.errors import InvalidQueryError
 CLOCKED_SINCE = datetime(2010, 11, 6, tzinfo=UTC)
 """Before this moment ids hold no time (``core.first_tweet_id_of`` says the same): such tweets share one range."""
 
-# Beyond these lies no tweet. Python's first and last days overflow in other time zones, PostgreSQL knows fewer of those.
+# Beyond these lies no tweet. Python's first and last days overflow in other zones, and PostgreSQL knows fewer zones.
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST = snowflake.at(snowflake.MAX_ID)
 
