@@ -15,6 +15,9 @@ import pytest
 from database import partitions, schema_dump, snowflake
 from tests.waiting import wait_until
 
+# Roles belong to all databases of a server, so that two migrations at once can get into each other's way.
+pytestmark = pytest.mark.xdist_group("migrations")
+
 Connection = psycopg.Connection[Any]
 
 START = datetime(2026, 3, 14, 12, tzinfo=UTC)

@@ -20,6 +20,9 @@ from database.connections import with_database
 from database.retention import AlreadyRunning, Report, Retention, RetentionError
 from database.settings import RetentionSettings
 
+# Roles belong to all databases of a server, so that two migrations at once can get into each other's way.
+pytestmark = pytest.mark.xdist_group("migrations")
+
 Connection = psycopg.Connection[Any]
 
 START = datetime(2026, 3, 14, 12, tzinfo=UTC)

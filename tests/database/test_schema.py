@@ -14,6 +14,9 @@ from database import named_sql, schema_dump
 from database.connections import Role
 from database.migrate import migrate
 
+# Roles belong to all databases of a server, so that two migrations at once can get into each other's way.
+pytestmark = pytest.mark.xdist_group("migrations")
+
 ROOT = Path(__file__).parents[2]
 
 _READS_MODELS = re.compile(r"\b(marts|intermediate|staging|checked_buckets|recounted|wrong_buckets)\b")
