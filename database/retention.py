@@ -254,18 +254,24 @@ class Retention:
         if waiting:
             return f"{waiting} deliveries of its time or before are not normalised"
         if table.schema == "core":
-            for queue in self._queues_by_hour():
-                marks = self._marks(queue, partition)
+            for queue, column in self._queues():
+                marks = self._marks(queue, column, partition)
                 if marks:
-                    return f"{marks} marks of its hours wait in ops.{queue}: build the marts first"
+                    return f"{marks} marks of its time wait in ops.{queue}: build the marts first"
         return None
 
-    def _queues_by_hour(self) -> list[str]:
-        return [name for (name,) in self._connection.execute(_SQL["queues_by_hour"])]
+    def _queues(self) -> list[tuple[str, str]]:
+        return [(name, column) for name, column in self._connection.execute(_SQL["queues"])]
 
-    def _marks(self, queue: str, partition: Partition) -> int:
-        statement = sql.SQL("select count(*) from {} where hour >= {} and hour < {}").format(
-            sql.Identifier("ops", queue), sql.Literal(_starts_at(partition)), sql.Literal(snowflake.at(partition.upper))
+    def _marks(self, queue: str, column: str, partition: Partition) -> int:
+        bounds: tuple[Any, Any] = (partition.lower, partition.upper)
+        if column == "hour":
+            bounds = (_starts_at(partition), snowflake.at(partition.upper))
+        statement = sql.SQL("select count(*) from {queue} where {column} >= {start} and {column} < {end}").format(
+            queue=sql.Identifier("ops", queue),
+            column=sql.Identifier(column),
+            start=sql.Literal(bounds[0]),
+            end=sql.Literal(bounds[1]),
         )
         row = self._connection.execute(statement).fetchone()
         return int(row[0]) if row else 0
@@ -287,6 +293,8 @@ class Retention:
             self._on_step(action.name, "begin")
             if not self._begin(table, partition):
                 return
+            if table.schema == "core":
+                self._connection.execute(_SQL["forget_counted_tweets"])
             self._on_step(action.name, "detach")
             self._detach(table, partition)
             self._note("note_detached", table, partition)
@@ -451,7 +459,11 @@ class Retention:
             if each.table.schema == "core" and each.partition == partition and each.step != "restored"
         ]
         if not missing:
-            self._connection.execute(_SQL["unseal"], {"lower": partition.lower})
+            with self._connection.transaction():
+                # While the month is still sealed, so that the sums above it stay as they are.
+                bounds = {"lower": partition.lower, "upper": partition.upper}
+                self._connection.execute(_SQL["remember_counted_tweets"], bounds)
+                self._connection.execute(_SQL["unseal"], {"lower": partition.lower})
 
     # Where things are.
 

@@ -73,12 +73,20 @@ delete from ops.sealed_ranges where sealed_ranges.lower_id = %(lower)s;
 -- name: unnormalised
 select count(*) from raw.delivery_queue as queue where queue.delivery_id < %(upper)s;
 
--- The queues of the ledger that know an hour: the marks in them say that a bucket is to be built from core.
--- name: queues_by_hour
-select columns.table_name::text
+-- The queues of the ledger that know a tweet or an hour: the marks in them say that a bucket is to be built from core.
+-- name: queues
+select
+    columns.table_name::text,
+    columns.column_name::text
 from information_schema.columns as columns
 where
     columns.table_schema = 'ops'
     and columns.table_name like '%%\_\_marks'
-    and columns.column_name = 'hour'
+    and columns.column_name in ('hour', 'tweet_id')
 order by columns.table_name;
+
+-- name: forget_counted_tweets
+select ops.forget_counted_tweets();
+
+-- name: remember_counted_tweets
+select ops.remember_counted_tweets(%(lower)s, %(upper)s);

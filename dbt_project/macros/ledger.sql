@@ -29,6 +29,8 @@
             indexes:        name -> what follows "create index name on table"
             maintains:      for each partial above this model that triggers keep (migration 0008): its name -> function
             moment_of:      the partial whose as_of the model takes, so that both speak of the same window
+            summed_after:   the table that a partial is first built after, once no backlog waits for that one: what the
+                            partial holds from before stays as it is until then
             fillfactor:     free space for updates in place
             sealed_by:      for models that read core: the column that tells whether retention has taken a bucket's tweets
 
@@ -172,6 +174,19 @@ select
     clock_timestamp(),
     0
 from ops.as_of as present
+    {%- if ledger.summed_after is defined %}
+-- A partial that is not built yet waits for the whole of what is below it, lest it lose what it holds from before.
+where
+    exists (select 1 from ops.mart_state as known where known.model = '{{ name }}')
+    or not exists (select 1 from {{ this }})
+    or exists (
+        select 1
+        from ops.mart_state as below
+        where
+            below.model = '{{ ledger.summed_after }}'
+            and below.claimed_bucket_count < {{ var('ledger_marks_per_build') }}
+    )
+    {%- endif %}
 on conflict (model) do update set as_of = excluded.as_of, previous_as_of = state.as_of;
 
 -- In a block of its own: merely to begin this query, with its hash table for all buckets, takes 20 ms.
@@ -187,6 +202,11 @@ begin
             and state.previous_as_of is not null
             and definitions.definition_hash = '{{ definition_hash }}'
     ) then
+        return;
+    end if;
+    {%- endif %}
+    {%- if ledger.summed_after is defined %}
+    if not exists (select 1 from ops.mart_state as state where state.model = '{{ name }}') then
         return;
     end if;
     {%- endif %}
@@ -215,6 +235,9 @@ with taken as (
             order by {{ ledger_newest_first(ledger) }}
             limit {{ var('ledger_marks_per_build') }}
         ))
+        {%- if ledger.summed_after is defined %}
+        and exists (select 1 from ops.mart_state as state where state.model = '{{ name }}')
+        {%- endif %}
     returning {{ ledger_columns(marked_by, 'marks') }}
 )
 
@@ -230,12 +253,14 @@ from taken;
     {%- if ledger.sealed_by is defined %}
 
 -- Buckets whose tweets have left stay as they are: counted anew, they would be empty (T31).
+    {%- set is_sealed = {'hour': 'is_sealed', 'day': 'is_sealed_day', 'tweet_id': 'is_sealed_tweet'}[ledger.sealed_by] %}
 delete from {{ ledger_claims(name) }} as claims
 where
-    claims.{{ ledger.sealed_by }} in (
+    exists (select 1 from ops.sealed_ranges)
+    and claims.{{ ledger.sealed_by }} in (
         select moments.{{ ledger.sealed_by }}
         from (select distinct claimed.{{ ledger.sealed_by }} from {{ ledger_claims(name) }} as claimed) as moments
-        where ops.is_sealed{{ '_day' if ledger.sealed_by == 'day' }}(moments.{{ ledger.sealed_by }})
+        where ops.{{ is_sealed }}(moments.{{ ledger.sealed_by }})
     );
     {%- endif %}
 

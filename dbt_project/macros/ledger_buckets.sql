@@ -9,14 +9,15 @@
     <model>__buckets_of(marks, target)   the buckets that marks touch, where a mark is not a bucket itself
 -#}
 
-{#- Straight from staging: int_zone_tweets looks rows up one by one, which is right for claims and slow for everything. -#}
+{% macro int_zone_counted_tweets__all_buckets(target) %}
+    select links.tweet_id from {{ ref('stg_core__twitter_tweet_zones') }} as links
+    union
+    select present.tweet_id from {{ target }} as present
+{% endmacro %}
+
 {% macro int_zone_author_hourly__all_buckets(target) %}
-    select
-        links.zone_id,
-        date_trunc('hour', tweets.twitter_created_at, 'UTC') as hour,
-        tweets.author_profile_id
-    from {{ ref('stg_core__twitter_tweet_zones') }} as links
-    inner join {{ ref('stg_core__twitter_tweets') }} as tweets on links.tweet_id = tweets.tweet_id
+    select counted.zone_id, counted.hour, counted.author_profile_id
+    from {{ ref('int_zone_counted_tweets') }} as counted
     union
     select present.zone_id, present.hour, present.author_profile_id from {{ target }} as present
 {% endmacro %}
@@ -297,27 +298,34 @@ inner join lateral (
 ) as found on true;
 {% endmacro %}
 
-{% macro int_zone_tag_window__all_buckets(target) %}
-    select tags.zone_id, tags.hashtag
-    from {{ ref('int_zone_tag_author_hourly') }} as tags
+{% macro int_zone_tag_author_window__all_buckets(target) %}
+    select uses.zone_id, uses.hashtag, uses.author_profile_id
+    from {{ ref('int_zone_hashtag_uses') }} as uses
     inner join ops.mart_state as state
         on
-            tags.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
-            and tags.hour <= date_trunc('hour', state.as_of, 'UTC')
-    where state.model = 'int_zone_tag_window'
+            uses.tweet_id >= core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours')
+            and uses.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
+            and uses.hour <= date_trunc('hour', state.as_of, 'UTC')
+    where state.model = 'int_zone_tag_author_window'
     union
-    select present.zone_id, present.hashtag from {{ target }} as present
+    select present.zone_id, present.hashtag, present.author_profile_id from {{ target }} as present
 {% endmacro %}
 
 {#- The hours that the window leaves and reaches are differences too. -#}
-{% macro int_zone_tag_window__further_marks(target) %}
-select ops.move_zone_tag_window(
+{% macro int_zone_tag_author_window__further_marks(target) %}
+select ops.move_zone_tag_author_window(
     date_trunc('hour', state.previous_as_of, 'UTC'), date_trunc('hour', state.as_of, 'UTC')
 )
 from ops.mart_state as state
 where
-    state.model = 'int_zone_tag_window'
+    state.model = 'int_zone_tag_author_window'
     and date_trunc('hour', state.previous_as_of, 'UTC') <> date_trunc('hour', state.as_of, 'UTC');
+{% endmacro %}
+
+{% macro int_zone_tag_window__all_buckets(target) %}
+    select authors.zone_id, authors.hashtag from {{ ref('int_zone_tag_author_window') }} as authors
+    union
+    select present.zone_id, present.hashtag from {{ target }} as present
 {% endmacro %}
 
 {% macro twitter_trending_hashtags__all_buckets(target) %}

@@ -99,7 +99,7 @@ def write_observations(connection: psycopg.Connection[Any], observations: Observ
             cursor.execute(_SQL["forget_unknown_observations"])
         history_rows = cursor.execute(_NORMALISER_SQL["insert_history"], {"authoritative": False}).rowcount
         changed = normaliser.update_metrics(cursor, known, authoritative=False)
-        cursor.execute(_NORMALISER_SQL["mark_changed_buckets"])
+        cursor.execute(_NORMALISER_SQL["mark_changed_tweets"])
         cursor.execute(_SQL["return_batch_tables"])
     return Observed(known, history_rows, changed)
 

@@ -62,7 +62,7 @@ _TYPES: dict[LiteralString, tuple[str, ...]] = {
     "copy_new_entities": _ENTITY_TYPES,
     "copy_new_history": _HISTORY_TYPES,
     "copy_new_links": _LINK_TYPES,
-    "copy_marks": (_UUID, _TIME, "int8"),
+    "copy_marks": ("int8",),
     "batch_tweets": (*_TWEET_TYPES, *(_TIME,) * 2, *_COUNTER_TYPES),
     "batch_entities": _ENTITY_TYPES,
     "batch_history": _HISTORY_TYPES,
@@ -126,7 +126,7 @@ def write(connection: psycopg.Connection[Any], batch: Batch, *, authoritative: b
         changed_metrics = update_metrics(cursor, known_tweets, authoritative=authoritative)
         known_links = set(cursor.execute(_SQL["insert_new_links"]).fetchall())
         cursor.execute(_SQL["extend_known_links"])
-        cursor.execute(_SQL["mark_changed_buckets"])
+        cursor.execute(_SQL["mark_changed_tweets"])
         cursor.execute(_SQL["queue_arrivals"])
         batch.count_duplicates(known_links)
         _settle(cursor, batch)
@@ -159,7 +159,7 @@ def _copy_new(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], 
             _copy(cursor, "copy_new_entities", _entity_rows(batch, tweets))
             _copy(cursor, "copy_new_history", _history_rows(batch, lambda each: each in new))
             _copy(cursor, "copy_new_links", _link_rows(batch, links))
-            _copy(cursor, "copy_marks", _marks(batch, links))
+            _copy(cursor, "copy_marks", ((tweet_id,) for tweet_id in tweets))
     except errors.UniqueViolation:
         return frozenset()
     return new
@@ -282,16 +282,6 @@ def _history_rows(batch: Batch, is_wanted: Callable[[int], bool]) -> Iterator[tu
     for (tweet_id, observed_ms), counters in sorted(batch.observations.items()):
         if is_wanted(tweet_id):
             yield (tweet_id, _time(observed_ms), *counters)
-
-
-def _marks(batch: Batch, links: Iterable[LinkKey]) -> Iterator[tuple[Any, ...]]:
-    """Yield the buckets that links lie in, each once."""
-    buckets = set()
-    for tweet_id, zone_id in links:
-        tweet = batch.tweets[tweet_id].tweet
-        buckets.add((zone_id, tweet.created_ms // _HOUR_MS, tweet.author_profile_id))
-    for zone_id, hour, author_id in buckets:
-        yield (zone_id.bytes, _time(hour * _HOUR_MS), author_id)
 
 
 def _latest_counters(batch: Batch) -> dict[int, LatestCounters]:

@@ -21,13 +21,17 @@ LAYERS = dg.AssetSelection.groups("staging", "intermediate", "marts")
 def _refresh(name: str, mart: str, description: str, *others: str) -> Any:
     """Return a job that builds a mart after everything that it is built from, tests and verifies it."""
     # Every mart is tested against the zones, which none is built from.
-    keys = [dg.AssetKey(["staging", "stg_core__zones"]), *(dg.AssetKey(["marts", table]) for table in (mart, *others))]
+    keys = [dg.AssetKey(["staging", "stg_core__zones"]), *(_key(table) for table in (mart, *others))]
     return dg.define_asset_job(
         name,
         selection=dg.AssetSelection.assets(*keys).upstream() & LAYERS,
         executor_def=dg.in_process_executor,
         description=description,
     )
+
+
+def _key(table: str) -> dg.AssetKey:
+    return dg.AssetKey(["intermediate" if table.startswith("int_") else "marts", table])
 
 
 refresh_zone_stats = _refresh(
@@ -57,6 +61,8 @@ refresh_trending = _refresh(
     "What is named in the last hour to seven days, and what rises: every 10 minutes, and on demand.",
     "twitter_trending_entities",
     "twitter_trending_hashtag_samples",
+    # Read by the data layer alone.
+    "int_zone_tag_author_hourly",
 )
 build_marts = dg.define_asset_job(
     "build_marts",

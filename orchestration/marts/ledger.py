@@ -17,10 +17,12 @@ import psycopg
 from database import named_sql
 
 MODELS = (
+    "int_zone_counted_tweets",
     "int_zone_author_hourly",
     "int_zone_author_totals",
-    "int_zone_tag_author_hourly",
+    "int_zone_tag_author_window",
     "int_zone_tag_window",
+    "int_zone_tag_author_hourly",
     "twitter_zone_stats_hourly",
     "twitter_top_profiles_by_zone",
     "twitter_trending_hashtags",

@@ -20,11 +20,15 @@ select
     waiting.model,
     waiting.mark_count
 from (
-    select 'int_zone_author_hourly' as model, count(*) as mark_count from ops.int_zone_author_hourly__marks
+    select 'int_zone_counted_tweets' as model, count(*) as mark_count from ops.int_zone_counted_tweets__marks
+    union all
+    select 'int_zone_author_hourly', count(*) from ops.int_zone_author_hourly__marks
     union all
     select 'int_zone_author_totals', count(*) from ops.int_zone_author_totals__marks
     union all
     select 'int_zone_tag_author_hourly', count(*) from ops.int_zone_tag_author_hourly__marks
+    union all
+    select 'int_zone_tag_author_window', count(*) from ops.int_zone_tag_author_window__marks
     union all
     select 'int_zone_tag_window', count(*) from ops.int_zone_tag_window__marks
     union all
@@ -66,20 +70,23 @@ from unnest(%(zones)s::text[]) as given (name)
 where not exists (select 1 from core.zones where zones.name = given.name);
 
 -- name: mark_buckets
--- Every bucket of the chosen days (UTC) that has tweets or a row; all others follow from these. Counts only, if dry.
+-- Every author's hour of the chosen days (UTC) that has tweets or a row, and its tweets: those are counted anew, then it
+-- is summed anew; all other buckets follow from these. Counts only, if dry.
 with chosen_zones as (
     select zones.id
     from core.zones
     where cardinality(%(zones)s::text[]) = 0 or zones.name = any(%(zones)s::text[])
 ),
 
-buckets as (
+tweets as (
     select
+        links.tweet_id,
         links.zone_id,
         date_trunc('hour', tweets.twitter_created_at, 'UTC') as hour,
         tweets.author_profile_id
     from core.twitter_tweets as tweets
     inner join core.twitter_tweet_zones as links on tweets.tweet_id = links.tweet_id
+    inner join chosen_zones on links.zone_id = chosen_zones.id
     where
         tweets.tweet_id >= core.first_tweet_id_of(%(start)s)
         and tweets.tweet_id < core.end_tweet_id_of(%(end)s)
@@ -87,20 +94,40 @@ buckets as (
         and tweets.twitter_created_at < %(end)s
     union
     select
-        built.zone_id,
-        built.hour,
-        built.author_profile_id
-    from intermediate.int_zone_author_hourly as built
-    where built.hour >= %(start)s and built.hour < %(end)s
+        counted.tweet_id,
+        counted.zone_id,
+        counted.hour,
+        counted.author_profile_id
+    from intermediate.int_zone_counted_tweets as counted
+    inner join chosen_zones on counted.zone_id = chosen_zones.id
+    where
+        counted.tweet_id >= core.first_tweet_id_of(%(start)s)
+        and counted.tweet_id < core.end_tweet_id_of(%(end)s)
+        and counted.hour >= %(start)s
+        and counted.hour < %(end)s
+),
+
+marked_tweets as (
+    insert into ops.int_zone_counted_tweets__marks (tweet_id)
+    select distinct tweets.tweet_id
+    from tweets
+    where not %(dry_run)s
 ),
 
 chosen as (
     select
-        buckets.zone_id,
-        buckets.hour,
-        buckets.author_profile_id
-    from buckets
-    inner join chosen_zones on buckets.zone_id = chosen_zones.id
+        tweets.zone_id,
+        tweets.hour,
+        tweets.author_profile_id
+    from tweets
+    union
+    select
+        built.zone_id,
+        built.hour,
+        built.author_profile_id
+    from intermediate.int_zone_author_hourly as built
+    inner join chosen_zones on built.zone_id = chosen_zones.id
+    where built.hour >= %(start)s and built.hour < %(end)s
 ),
 
 marked as (

@@ -29,9 +29,11 @@ FRESHNESS = {
     "twitter_top_profiles_by_zone_window": (timedelta(minutes=25), timedelta(hours=1)),
     "twitter_top_engaged_tweets": (timedelta(minutes=25), timedelta(hours=1)),
     "int_zone_top_tweets_hourly": (timedelta(minutes=25), timedelta(hours=1)),
+    "int_zone_counted_tweets": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_author_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_tag_author_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_author_totals": (timedelta(minutes=18), timedelta(minutes=45)),
+    "int_zone_tag_author_window": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_tag_window": (timedelta(minutes=18), timedelta(minutes=45)),
 }
 """Age at which a table warns and fails: one missed tick of its schedule and a run's length, then several ticks."""

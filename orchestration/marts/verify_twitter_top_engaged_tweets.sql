@@ -52,7 +52,7 @@ select marks.zone_id, marks.day from ops.twitter_top_engaged_tweets__marks as ma
 except
 select marks.zone_id, (marks.hour at time zone 'UTC')::date from ops.int_zone_top_tweets_hourly__marks as marks
 except
-select marks.zone_id, (marks.hour at time zone 'UTC')::date from ops.int_zone_author_hourly__marks as marks;
+select marks.zone_id, (marks.hour at time zone 'UTC')::date from ops.waiting_author_hours() as marks;
 
 -- name: recount
 create temporary table recounted on commit drop as
@@ -158,6 +158,14 @@ from_below as (
             and bounds.end_moment > tweets.twitter_created_at
     inner join core.twitter_tweet_zones as links
         on bounds.zone_id = links.zone_id and tweets.tweet_id = links.tweet_id
+    returning zone_id, hour, author_profile_id
+),
+
+tweets_below as (
+    insert into ops.int_zone_counted_tweets__marks (tweet_id)
+    select distinct found.tweet_id
+    from from_below
+    cross join lateral ops.tweets_of_author_hour(from_below.hour, from_below.author_profile_id) as found (tweet_id)
 ),
 
 from_hours as (

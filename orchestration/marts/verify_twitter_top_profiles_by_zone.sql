@@ -38,7 +38,7 @@ from candidates
 except
 select marks.zone_id, marks.profile_id from ops.twitter_top_profiles_by_zone__marks as marks
 except
-select marks.zone_id, marks.author_profile_id from ops.int_zone_author_hourly__marks as marks
+select marks.zone_id, marks.author_profile_id from ops.waiting_author_hours() as marks
 except
 select marks.zone_id, marks.author_profile_id from ops.int_zone_author_totals__marks as marks
 except
@@ -207,6 +207,14 @@ with from_below as (
     inner join core.twitter_tweets as tweets on drifted_buckets.profile_id = tweets.author_profile_id
     inner join core.twitter_tweet_zones as links
         on tweets.tweet_id = links.tweet_id and drifted_buckets.zone_id = links.zone_id
+    returning zone_id, hour, author_profile_id
+),
+
+tweets_below as (
+    insert into ops.int_zone_counted_tweets__marks (tweet_id)
+    select distinct found.tweet_id
+    from from_below
+    cross join lateral ops.tweets_of_author_hour(from_below.hour, from_below.author_profile_id) as found (tweet_id)
 ),
 
 totals as (

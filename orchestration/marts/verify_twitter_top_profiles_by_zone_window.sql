@@ -33,7 +33,7 @@ from candidates
 except
 select marks.zone_id, marks.profile_id from ops.twitter_top_profiles_by_zone_window__marks as marks
 except
-select marks.zone_id, marks.author_profile_id from ops.int_zone_author_hourly__marks as marks;
+select marks.zone_id, marks.author_profile_id from ops.waiting_author_hours() as marks;
 
 -- name: recount
 create temporary table recounted on commit drop as
@@ -139,6 +139,14 @@ from_below as (
             and tweets.tweet_id >= (select core.first_tweet_id_of(bounds.first_hour) from bounds)
     inner join core.twitter_tweet_zones as links
         on tweets.tweet_id = links.tweet_id and drifted_buckets.zone_id = links.zone_id
+    returning zone_id, hour, author_profile_id
+),
+
+tweets_below as (
+    insert into ops.int_zone_counted_tweets__marks (tweet_id)
+    select distinct found.tweet_id
+    from from_below
+    cross join lateral ops.tweets_of_author_hour(from_below.hour, from_below.author_profile_id) as found (tweet_id)
 )
 
 insert into ops.twitter_top_profiles_by_zone_window__marks (zone_id, profile_id)

@@ -42,7 +42,7 @@ candidates as (
 ),
 
 changed_hours as (
-    select marks.zone_id, marks.hour, marks.author_profile_id from ops.int_zone_author_hourly__marks as marks
+    select marks.zone_id, marks.hour, marks.author_profile_id from ops.waiting_author_hours() as marks
     union
     select marks.zone_id, marks.hour, marks.author_profile_id from ops.int_zone_entity_author_hourly__marks as marks
 )
@@ -375,6 +375,14 @@ from_below as (
     insert into ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id)
     select hours.zone_id, hours.hour, hours.author_profile_id
     from hours
+    returning zone_id, hour, author_profile_id
+),
+
+tweets_below as (
+    insert into ops.int_zone_counted_tweets__marks (tweet_id)
+    select distinct found.tweet_id
+    from from_below
+    cross join lateral ops.tweets_of_author_hour(from_below.hour, from_below.author_profile_id) as found (tweet_id)
 )
 
 insert into ops.twitter_trending_entities__marks (zone_id, entity_type, entity_value)

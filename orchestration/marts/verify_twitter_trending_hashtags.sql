@@ -1,5 +1,6 @@
 -- The recount of twitter_trending_hashtags, straight from core, for the window that the mart was last built for; and of
--- the partial that it is built from, from the hours below it: what is wrong there need not have reached the mart yet.
+-- the partial that it is built from, from the authors' rows below it, and of those from the hours of the tags: what is
+-- wrong there need not have reached the mart yet.
 -- All statements run in one transaction with one snapshot.
 
 -- name: choose
@@ -44,7 +45,7 @@ candidates as (
 ),
 
 changed_hours as (
-    select marks.zone_id, marks.hour, marks.author_profile_id from ops.int_zone_author_hourly__marks as marks
+    select marks.zone_id, marks.hour, marks.author_profile_id from ops.waiting_author_hours() as marks
     union
     select marks.zone_id, marks.hour, marks.author_profile_id from ops.int_zone_tag_author_hourly__marks as marks
 )
@@ -55,6 +56,8 @@ except
 select marks.zone_id, marks.hashtag from ops.twitter_trending_hashtags__marks as marks
 except
 select marks.zone_id, marks.hashtag from ops.int_zone_tag_window__marks as marks
+except
+select marks.zone_id, marks.hashtag from ops.int_zone_tag_author_window__marks as marks
 except
 select built.zone_id, built.hashtag
 from changed_hours
@@ -186,7 +189,7 @@ windows as (
         present.tweet_count,
         present.author_count,
         present.known_engagement,
-        present.known_row_count,
+        present.engagement_known_count,
         present.last_used_at,
         present.spellings,
         present.spelling_counts,
@@ -197,35 +200,33 @@ windows as (
         on checked_buckets.zone_id = present.zone_id and checked_buckets.hashtag = present.hashtag
 ),
 
-rows_below as (
+authors as (
     select
-        hours.zone_id,
-        hours.hashtag,
-        hours.author_profile_id,
-        hours.original_hashtag,
-        hours.tweet_count,
-        hours.total_engagement,
-        hours.last_used_at,
-        hours.top_tweet_ids,
-        hours.top_tweet_engagements
-    from ops.mart_state as state
-    cross join checked_buckets
-    inner join intermediate.int_zone_tag_author_hourly as hours
-        on checked_buckets.zone_id = hours.zone_id and checked_buckets.hashtag = hours.hashtag
-    where
-        state.model = 'int_zone_tag_window'
-        and hours.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
-        and hours.hour <= date_trunc('hour', state.as_of, 'UTC')
+        present.zone_id,
+        present.hashtag,
+        present.author_profile_id,
+        present.tweet_count,
+        present.known_engagement,
+        present.engagement_known_count,
+        present.last_used_at,
+        present.spellings,
+        present.spelling_counts,
+        present.top_tweet_ids,
+        present.top_tweet_engagements
+    from checked_buckets
+    inner join intermediate.int_zone_tag_author_window as present
+        on checked_buckets.zone_id = present.zone_id and checked_buckets.hashtag = present.hashtag
 ),
 
 votes as (
     select
-        rows_below.zone_id,
-        rows_below.hashtag,
-        rows_below.original_hashtag as spelling,
-        sum(rows_below.tweet_count)::bigint as vote_count
-    from rows_below
-    group by rows_below.zone_id, rows_below.hashtag, rows_below.original_hashtag
+        authors.zone_id,
+        authors.hashtag,
+        vote.spelling,
+        sum(vote.vote_count)::bigint as vote_count
+    from authors
+    cross join lateral unnest(authors.spellings, authors.spelling_counts) as vote (spelling, vote_count)
+    group by authors.zone_id, authors.hashtag, vote.spelling
 ),
 
 spellings as (
@@ -240,27 +241,26 @@ spellings as (
 
 samples as (
     select
-        rows_below.zone_id,
-        rows_below.hashtag,
+        authors.zone_id,
+        authors.hashtag,
         array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc) as tweet_ids,
         array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc) as engagements
-    from rows_below
-    cross join lateral unnest(rows_below.top_tweet_ids, rows_below.top_tweet_engagements)
-        as entry (tweet_id, engagement)
-    group by rows_below.zone_id, rows_below.hashtag
+    from authors
+    cross join lateral unnest(authors.top_tweet_ids, authors.top_tweet_engagements) as entry (tweet_id, engagement)
+    group by authors.zone_id, authors.hashtag
 ),
 
 summed as (
     select
-        rows_below.zone_id,
-        rows_below.hashtag,
-        sum(rows_below.tweet_count)::bigint as tweet_count,
-        count(distinct rows_below.author_profile_id) as author_count,
-        coalesce(sum(rows_below.total_engagement), 0)::bigint as known_engagement,
-        count(rows_below.total_engagement) as known_row_count,
-        max(rows_below.last_used_at) as last_used_at
-    from rows_below
-    group by rows_below.zone_id, rows_below.hashtag
+        authors.zone_id,
+        authors.hashtag,
+        sum(authors.tweet_count)::bigint as tweet_count,
+        count(*) as author_count,
+        sum(authors.known_engagement)::bigint as known_engagement,
+        sum(authors.engagement_known_count)::bigint as engagement_known_count,
+        max(authors.last_used_at) as last_used_at
+    from authors
+    group by authors.zone_id, authors.hashtag
 ),
 
 windows_summed as (
@@ -270,7 +270,7 @@ windows_summed as (
         summed.tweet_count,
         summed.author_count,
         summed.known_engagement,
-        summed.known_row_count,
+        summed.engagement_known_count,
         summed.last_used_at,
         spellings.spellings,
         spellings.spelling_counts,
@@ -279,6 +279,39 @@ windows_summed as (
     from summed
     inner join spellings on summed.zone_id = spellings.zone_id and summed.hashtag = spellings.hashtag
     inner join samples on summed.zone_id = samples.zone_id and summed.hashtag = samples.hashtag
+),
+
+-- The hours of the tags are another way from the tweets to the same sums.
+hours as (
+    select
+        hourly.zone_id,
+        hourly.hashtag,
+        hourly.author_profile_id,
+        sum(hourly.tweet_count)::bigint as tweet_count,
+        coalesce(sum(hourly.total_engagement), 0)::bigint as known_engagement,
+        max(hourly.last_used_at) as last_used_at
+    from ops.mart_state as state
+    cross join checked_buckets
+    inner join intermediate.int_zone_tag_author_hourly as hourly
+        on checked_buckets.zone_id = hourly.zone_id and checked_buckets.hashtag = hourly.hashtag
+    where
+        state.model = 'int_zone_tag_author_window'
+        and hourly.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
+        and hourly.hour <= date_trunc('hour', state.as_of, 'UTC')
+    group by hourly.zone_id, hourly.hashtag, hourly.author_profile_id
+),
+
+hour_differences as (
+    select coalesce(authors.zone_id, hours.zone_id) as zone_id, coalesce(authors.hashtag, hours.hashtag) as hashtag
+    from authors
+    full join hours
+        on
+            authors.zone_id = hours.zone_id
+            and authors.hashtag = hours.hashtag
+            and authors.author_profile_id = hours.author_profile_id
+    where
+        (authors.tweet_count, authors.known_engagement, authors.last_used_at)
+        is distinct from (hours.tweet_count, hours.known_engagement, hours.last_used_at)
 ),
 
 differences as (
@@ -297,7 +330,10 @@ select differences.zone_id, differences.hashtag
 from differences
 union
 select window_differences.zone_id, window_differences.hashtag
-from window_differences;
+from window_differences
+union
+select hour_differences.zone_id, hour_differences.hashtag
+from hour_differences;
 
 -- name: mark
 -- From the bottom: what the mart is built from may be what is wrong.
@@ -310,6 +346,35 @@ with from_below as (
     where tags.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
     union
     select links.zone_id, date_trunc('hour', tweets.twitter_created_at, 'UTC'), tweets.author_profile_id
+    from drifted_buckets
+    inner join ops.mart_state as state on state.model = 'twitter_trending_hashtags'
+    inner join core.twitter_entities as entities
+        on
+            entities.entity_type = 'hashtag'
+            and drifted_buckets.hashtag = entities.entity_normalized
+            and entities.tweet_id
+            >= core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours')
+    inner join core.twitter_tweets as tweets on entities.tweet_id = tweets.tweet_id
+    inner join core.twitter_tweet_zones as links
+        on tweets.tweet_id = links.tweet_id and drifted_buckets.zone_id = links.zone_id
+    returning zone_id, hour, author_profile_id
+),
+
+tweets_below as (
+    insert into ops.int_zone_counted_tweets__marks (tweet_id)
+    select distinct found.tweet_id
+    from from_below
+    cross join lateral ops.tweets_of_author_hour(from_below.hour, from_below.author_profile_id) as found (tweet_id)
+),
+
+authors as (
+    insert into ops.int_zone_tag_author_window__marks (zone_id, hashtag, author_profile_id)
+    select present.zone_id, present.hashtag, present.author_profile_id
+    from drifted_buckets
+    inner join intermediate.int_zone_tag_author_window as present
+        on drifted_buckets.zone_id = present.zone_id and drifted_buckets.hashtag = present.hashtag
+    union
+    select drifted_buckets.zone_id, drifted_buckets.hashtag, tweets.author_profile_id
     from drifted_buckets
     inner join ops.mart_state as state on state.model = 'twitter_trending_hashtags'
     inner join core.twitter_entities as entities

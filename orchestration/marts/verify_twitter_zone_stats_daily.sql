@@ -77,7 +77,7 @@ changed_hours as (
     union
     select marks.zone_id, marks.hour from ops.twitter_zone_stats_hourly__marks as marks
     union
-    select marks.zone_id, marks.hour from ops.int_zone_author_hourly__marks as marks
+    select marks.zone_id, marks.hour from ops.waiting_author_hours() as marks
 )
 
 select candidates.zone_id, candidates.day
@@ -283,6 +283,14 @@ from_below as (
             and core.end_tweet_id_of(bounds.end_moment) > tweets.tweet_id
     inner join core.twitter_tweet_zones as links
         on bounds.zone_id = links.zone_id and tweets.tweet_id = links.tweet_id
+    returning zone_id, hour, author_profile_id
+),
+
+tweets_below as (
+    insert into ops.int_zone_counted_tweets__marks (tweet_id)
+    select distinct found.tweet_id
+    from from_below
+    cross join lateral ops.tweets_of_author_hour(from_below.hour, from_below.author_profile_id) as found (tweet_id)
 )
 
 -- Any hour of the day, and those of its row if that has other bounds.

@@ -59,7 +59,7 @@ from candidates
 except
 select marks.zone_id, marks.hour from ops.twitter_zone_stats_hourly__marks as marks
 except
-select marks.zone_id, marks.hour from ops.int_zone_author_hourly__marks as marks;
+select marks.zone_id, marks.hour from ops.waiting_author_hours() as marks;
 
 -- name: recount
 create temporary table recounted on commit drop as
@@ -211,6 +211,14 @@ with from_below as (
             and date_trunc('hour', tweets.twitter_created_at, 'UTC') = drifted_buckets.hour
     inner join core.twitter_tweet_zones as links
         on tweets.tweet_id = links.tweet_id and drifted_buckets.zone_id = links.zone_id
+    returning zone_id, hour, author_profile_id
+),
+
+tweets_below as (
+    insert into ops.int_zone_counted_tweets__marks (tweet_id)
+    select distinct found.tweet_id
+    from from_below
+    cross join lateral ops.tweets_of_author_hour(from_below.hour, from_below.author_profile_id) as found (tweet_id)
 )
 
 insert into ops.twitter_zone_stats_hourly__marks (zone_id, hour)

@@ -1,5 +1,119 @@
 -- What the partials must hold, counted from core with nothing in between: rows that one side has and the other has not.
 
+-- name: int_zone_counted_tweets
+with named as (
+    select distinct on (entities.tweet_id, entities.entity_type, coalesce(entities.url_host, entities.entity_normalized))
+        entities.tweet_id,
+        entities.entity_type,
+        coalesce(entities.url_host, entities.entity_normalized) as value,
+        entities.entity_value as spelling
+    from core.twitter_entities as entities
+    where coalesce(entities.url_host, entities.entity_normalized) is not null
+    order by
+        entities.tweet_id, entities.entity_type, coalesce(entities.url_host, entities.entity_normalized),
+        entities.start_index nulls last, entities.ordinal
+),
+
+expected as (
+    select
+        links.zone_id,
+        tweets.tweet_id,
+        tweets.author_profile_id,
+        tweets.twitter_created_at,
+        date_trunc('hour', tweets.twitter_created_at, 'UTC') as hour,
+        tweets.has_media,
+        tweets.has_links,
+        tweets.is_reply,
+        tweets.sentiment_score,
+        metrics.retweet_count,
+        metrics.reply_count,
+        metrics.like_count,
+        metrics.quote_count,
+        metrics.view_count,
+        metrics.bookmark_count,
+        metrics.total_engagement,
+        array(
+            select named.value from named
+            where named.tweet_id = tweets.tweet_id and named.entity_type = 'hashtag' order by named.value
+        ) as hashtags,
+        array(
+            select named.spelling from named
+            where named.tweet_id = tweets.tweet_id and named.entity_type = 'hashtag' order by named.value
+        ) as original_hashtags,
+        array(
+            select named.value from named
+            where named.tweet_id = tweets.tweet_id and named.entity_type = 'mention' order by named.value
+        ) as mentions,
+        array(
+            select named.value from named
+            where named.tweet_id = tweets.tweet_id and named.entity_type = 'url' order by named.value
+        ) as link_hosts
+    from core.twitter_tweets as tweets
+    inner join core.twitter_tweet_zones as links on tweets.tweet_id = links.tweet_id
+    left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
+    where tweets.suppressed_at is null and links.suppressed_at is null
+)
+
+(select * from expected except all select * from intermediate.int_zone_counted_tweets)
+union all
+(select * from intermediate.int_zone_counted_tweets except all select * from expected);
+
+-- name: int_zone_author_hourly
+with expected as (
+    select
+        links.zone_id,
+        date_trunc('hour', tweets.twitter_created_at, 'UTC') as hour,
+        tweets.author_profile_id,
+        count(*) as tweet_count,
+        count(*) filter (where tweets.has_media) as tweets_with_media,
+        count(*) filter (where tweets.has_links) as tweets_with_links,
+        count(*) filter (where tweets.is_reply) as reply_tweets,
+        sum(metrics.retweet_count)::bigint as total_retweets,
+        sum(metrics.reply_count)::bigint as total_replies,
+        sum(metrics.like_count)::bigint as total_likes,
+        sum(metrics.quote_count)::bigint as total_quotes,
+        sum(metrics.view_count)::bigint as total_views,
+        sum(metrics.bookmark_count)::bigint as total_bookmarks,
+        sum(metrics.total_engagement)::bigint as total_engagement,
+        count(metrics.retweet_count) as retweets_known_count,
+        count(metrics.reply_count) as replies_known_count,
+        count(metrics.like_count) as likes_known_count,
+        count(metrics.quote_count) as quotes_known_count,
+        count(metrics.view_count) as views_known_count,
+        count(metrics.bookmark_count) as bookmarks_known_count,
+        count(metrics.total_engagement) as engagement_known_count,
+        sum(tweets.sentiment_score) as sentiment_sum,
+        count(tweets.sentiment_score) as sentiment_count,
+        max(tweets.twitter_created_at) as last_tweet_at,
+        max(tweets.tweet_id) as last_tweet_id,
+        (array_agg(metrics.total_engagement order by metrics.total_engagement desc nulls last, tweets.tweet_id desc))[1]
+            as top_engagement,
+        (
+            array_agg(tweets.tweet_id order by metrics.total_engagement desc, tweets.tweet_id desc)
+            filter (where metrics.total_engagement is not null)
+        )[1] as top_tweet_id
+    from core.twitter_tweets as tweets
+    inner join core.twitter_tweet_zones as links on tweets.tweet_id = links.tweet_id
+    left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
+    where tweets.suppressed_at is null and links.suppressed_at is null
+    group by links.zone_id, date_trunc('hour', tweets.twitter_created_at, 'UTC'), tweets.author_profile_id
+),
+
+present as (
+    select
+        hours.zone_id, hours.hour, hours.author_profile_id, hours.tweet_count, hours.tweets_with_media,
+        hours.tweets_with_links, hours.reply_tweets, hours.total_retweets, hours.total_replies, hours.total_likes,
+        hours.total_quotes, hours.total_views, hours.total_bookmarks, hours.total_engagement,
+        hours.retweets_known_count, hours.replies_known_count, hours.likes_known_count, hours.quotes_known_count,
+        hours.views_known_count, hours.bookmarks_known_count, hours.engagement_known_count, hours.sentiment_sum,
+        hours.sentiment_count, hours.last_tweet_at, hours.last_tweet_id, hours.top_engagement, hours.top_tweet_id
+    from intermediate.int_zone_author_hourly as hours
+)
+
+(select * from expected except all select * from present)
+union all
+(select * from present except all select * from expected);
+
 -- name: int_zone_author_totals
 with expected as (
     select
@@ -18,6 +132,78 @@ with expected as (
 (select * from expected except all select * from intermediate.int_zone_author_totals)
 union all
 (select * from intermediate.int_zone_author_totals except all select * from expected);
+
+-- name: int_zone_tag_author_window
+with uses as (
+    select distinct on (links.zone_id, tweets.tweet_id, entities.entity_normalized)
+        links.zone_id,
+        entities.entity_normalized as hashtag,
+        entities.entity_value as spelling,
+        tweets.tweet_id,
+        tweets.author_profile_id,
+        tweets.twitter_created_at,
+        date_trunc('hour', tweets.twitter_created_at, 'UTC') as hour,
+        metrics.total_engagement
+    from ops.mart_state as state
+    cross join core.twitter_tweets as tweets
+    inner join core.twitter_tweet_zones as links on tweets.tweet_id = links.tweet_id
+    inner join core.twitter_entities as entities on tweets.tweet_id = entities.tweet_id
+    left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
+    where
+        state.model = 'int_zone_tag_author_window'
+        and entities.entity_type = 'hashtag'
+        and tweets.suppressed_at is null
+        and links.suppressed_at is null
+        and tweets.twitter_created_at >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
+        and tweets.twitter_created_at < date_trunc('hour', state.as_of, 'UTC') + interval '1 hour'
+    order by
+        links.zone_id, tweets.tweet_id, entities.entity_normalized, entities.start_index nulls last, entities.ordinal
+),
+
+expected as (
+    select
+        uses.zone_id,
+        uses.hashtag,
+        uses.author_profile_id,
+        count(*) as tweet_count,
+        coalesce(sum(uses.total_engagement), 0)::bigint as known_engagement,
+        count(uses.total_engagement) as engagement_known_count,
+        max(uses.twitter_created_at) as last_used_at,
+        (
+            select array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C")
+            from (
+                select same.spelling, count(*) as vote_count
+                from uses as same
+                where
+                    same.zone_id = uses.zone_id
+                    and same.hashtag = uses.hashtag
+                    and same.author_profile_id = uses.author_profile_id
+                group by same.spelling
+            ) as votes
+        ) as spellings,
+        (
+            select array_agg(votes.vote_count order by votes.vote_count desc)
+            from (
+                select same.spelling, count(*) as vote_count
+                from uses as same
+                where
+                    same.zone_id = uses.zone_id
+                    and same.hashtag = uses.hashtag
+                    and same.author_profile_id = uses.author_profile_id
+                group by same.spelling
+            ) as votes
+        ) as spelling_counts,
+        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
+            as top_tweet_ids,
+        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
+            as top_tweet_engagements
+    from uses
+    group by uses.zone_id, uses.hashtag, uses.author_profile_id
+)
+
+(select * from expected except all select * from intermediate.int_zone_tag_author_window)
+union all
+(select * from intermediate.int_zone_tag_author_window except all select * from expected);
 
 -- name: int_zone_tag_window
 with uses as (
@@ -53,9 +239,7 @@ expected as (
         count(*) as tweet_count,
         count(distinct uses.author_profile_id) as author_count,
         coalesce(sum(uses.total_engagement), 0)::bigint as known_engagement,
-        count(distinct (uses.hour, uses.author_profile_id, uses.spelling)) filter (
-            where uses.total_engagement is not null
-        ) as known_row_count,
+        count(uses.total_engagement) as engagement_known_count,
         max(uses.twitter_created_at) as last_used_at,
         (
             select array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C")

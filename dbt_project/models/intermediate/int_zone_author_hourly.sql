@@ -1,8 +1,8 @@
 -- One row per zone, UTC hour and author: what the author's tweets of that hour add up to.
--- Built from the tweets of the claimed buckets alone, found by author and range of ids.
--- Late data: a change of any tweet, link or counter marks its bucket, and the bucket is counted anew.
+-- Built from int_zone_counted_tweets: triggers there carry every change over as a difference (new - old), in the same
+-- transaction; this query is what they keep true, and builds the buckets that are marked: all at first, and wrong ones.
+-- Late data: a tweet that is counted anew changes its hour in the same transaction.
 -- Read by the other int_zone_…_hourly tables, and by the marts about zones and profiles.
--- depends_on: {{ ref('stg_core__twitter_tweet_zones') }}, {{ ref('stg_core__twitter_tweets') }}
 {{
     config(
         materialized='incremental',
@@ -22,7 +22,7 @@ with claims as (
 ),
 
 tweets as (
-    select * from {{ ref('int_zone_tweets') }}
+    select * from {{ ref('int_zone_counted_tweets') }}
 ),
 
 -- Materialised, so that the bounds of an hour are computed once and not for every claim.
@@ -110,7 +110,11 @@ final as (
         sum(claimed_tweets.bookmark_count)::bigint as total_bookmarks,
         sum(claimed_tweets.total_engagement)::bigint as total_engagement,
         count(claimed_tweets.retweet_count) as retweets_known_count,
+        count(claimed_tweets.reply_count) as replies_known_count,
         count(claimed_tweets.like_count) as likes_known_count,
+        count(claimed_tweets.quote_count) as quotes_known_count,
+        count(claimed_tweets.view_count) as views_known_count,
+        count(claimed_tweets.bookmark_count) as bookmarks_known_count,
         count(claimed_tweets.total_engagement) as engagement_known_count,
         sum(claimed_tweets.sentiment_score) as sentiment_sum,
         count(claimed_tweets.sentiment_score) as sentiment_count,

@@ -1,14 +1,10 @@
 -- One row per zone, tweet, kind and value of what the tweet names: hashtags, mentioned accounts, hosts of its links.
--- Built from int_zone_tweets and the entities, as a view; each tweet's entities are looked up by key, as there.
+-- Built from int_zone_counted_tweets, as a view: it holds nothing and reads no more than its reader asks for.
 -- Read by int_zone_entity_author_hourly.
 {{ config(materialized='view') }}
 
 with tweets as (
-    select * from {{ ref('int_zone_tweets') }}
-),
-
-entities as (
-    select * from {{ ref('stg_core__twitter_entities') }}
+    select * from {{ ref('int_zone_counted_tweets') }}
 ),
 
 final as (
@@ -21,15 +17,19 @@ final as (
         named.entity_type,
         named.entity_value
     from tweets
-    inner join lateral (
-        select distinct
-            entities.entity_type,
-            case entities.entity_type when 'url' then entities.url_host else entities.entity_normalized end
-                as entity_value
-        from entities
-        where entities.tweet_id = tweets.tweet_id
-        offset 0
-    ) as named on named.entity_value is not null
+    cross join lateral (
+        select
+            'hashtag' as entity_type,
+            unnest(tweets.hashtags) as entity_value
+        union all
+        select
+            'mention' as entity_type,
+            unnest(tweets.mentions) as entity_value
+        union all
+        select
+            'url' as entity_type,
+            unnest(tweets.link_hosts) as entity_value
+    ) as named
 )
 
 select * from final

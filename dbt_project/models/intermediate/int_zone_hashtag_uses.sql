@@ -1,10 +1,11 @@
 -- One row per zone, tweet and hashtag: a tag counts once in a tweet, with the first spelling it has there (T5).
--- Built from int_zone_tweets and the entities, as a view; each tweet's tags are looked up by key, as there.
--- Read by int_zone_tag_author_hourly, and by twitter_trending_hashtags for the part of an hour before as_of.
+-- Built from int_zone_counted_tweets, as a view: it holds nothing and reads no more than its reader asks for.
+-- Read by int_zone_tag_author_hourly and int_zone_tag_author_window, and by twitter_trending_hashtags for the part of the
+-- window before as_of.
 {{ config(materialized='view') }}
 
 with tweets as (
-    select * from {{ ref('int_zone_tweets') }}
+    select * from {{ ref('int_zone_counted_tweets') }}
 ),
 
 final as (
@@ -15,18 +16,10 @@ final as (
         tweets.twitter_created_at,
         tweets.hour,
         tweets.total_engagement,
-        first_spellings.hashtag,
-        first_spellings.original_hashtag
+        used.hashtag,
+        used.original_hashtag
     from tweets
-    inner join lateral (
-        select distinct on (entities.entity_normalized)
-            entities.entity_normalized as hashtag,
-            entities.entity_value as original_hashtag
-        from {{ ref('stg_core__twitter_entities') }} as entities
-        where entities.tweet_id = tweets.tweet_id and entities.entity_type = 'hashtag'
-        order by entities.entity_normalized, entities.start_index nulls last, entities.ordinal
-        offset 0
-    ) as first_spellings on true
+    cross join lateral unnest(tweets.hashtags, tweets.original_hashtags) as used (hashtag, original_hashtag)
 )
 
 select * from final

@@ -1,7 +1,7 @@
 -- One row per zone, hashtag, UTC hour, author and spelling: the tweets that used the tag.
 -- Built from the tweets of the claimed buckets; a tag counts once in a tweet, with the first spelling there (T5).
--- Late data: marked together with int_zone_author_hourly; tags that a bucket loses are marked before they go.
--- Read by int_zone_tag_window, which triggers keep, and by twitter_trending_hashtags.
+-- Late data: marked together with int_zone_author_hourly.
+-- Read by the data layer: windows other than 24 h, and the span before a window.
 -- Built after the model that marks its buckets. depends_on: {{ ref('int_zone_author_hourly') }}
 {{
     config(
@@ -84,11 +84,7 @@ final as (
         uses.original_hashtag,
         count(*) as tweet_count,
         sum(uses.total_engagement)::bigint as total_engagement,
-        max(uses.twitter_created_at) as last_used_at,
-        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-            as top_tweet_ids,
-        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-            as top_tweet_engagements
+        max(uses.twitter_created_at) as last_used_at
     from uses
     group by uses.zone_id, uses.hashtag, uses.hour, uses.author_profile_id, uses.original_hashtag
 )

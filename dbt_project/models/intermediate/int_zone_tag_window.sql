@@ -1,8 +1,7 @@
 -- One row per zone and hashtag (normal form) used in the 24 h that end with the open hour of as_of, included whole.
--- Built from int_zone_tag_author_hourly: triggers there carry every change over as a difference (new - old), at once,
--- and a build carries over the hours that the window leaves and reaches (T21). This query is what they keep true; it
--- builds the buckets that are marked: all at first, and wrong ones.
--- Late data: an hour that is counted anew changes the window in the same transaction.
+-- Built from int_zone_tag_author_window: triggers there carry every change over as a difference (new - old), at once. This
+-- query is what they keep true; it builds the buckets that are marked: all at first, and wrong ones.
+-- Late data, and hours that the window leaves and reaches: changed in the transaction that changes the authors' rows.
 -- Read by twitter_trending_hashtags.
 {{
     config(
@@ -21,40 +20,28 @@ with claims as (
     from {{ source('ledger', 'int_zone_tag_window__claims') }} as claims
 ),
 
-tags as (
-    select * from {{ ref('int_zone_tag_author_hourly') }}
+authors as (
+    select * from {{ ref('int_zone_tag_author_window') }}
 ),
 
-bounds as materialized (
-    select
-        date_trunc('hour', state.as_of, 'UTC') as open_hour,
-        date_trunc('hour', state.as_of, 'UTC') - interval '23 hours' as first_hour
-    from {{ source('ledger', 'mart_state') }} as state
-    where state.model = 'int_zone_tag_window'
-),
-
--- One claim at a time, by index: a join would read every tag's history for the sake of the claimed ones.
+-- One claim at a time, by index: a join would read every tag for the sake of the claimed ones.
 windowed as (
     select
         found.zone_id,
         found.hashtag,
-        found.author_profile_id,
-        found.original_hashtag,
         found.tweet_count,
-        found.total_engagement,
+        found.known_engagement,
+        found.engagement_known_count,
         found.last_used_at,
+        found.spellings,
+        found.spelling_counts,
         found.top_tweet_ids,
         found.top_tweet_engagements
     from claims
-    cross join bounds
     inner join lateral (
-        select tags.*
-        from tags
-        where
-            tags.zone_id = claims.zone_id
-            and tags.hashtag = claims.hashtag
-            and tags.hour >= bounds.first_hour
-            and tags.hour <= bounds.open_hour
+        select authors.*
+        from authors
+        where authors.zone_id = claims.zone_id and authors.hashtag = claims.hashtag
         offset 0
     ) as found on true
 ),
@@ -64,9 +51,9 @@ sums as (
         windowed.zone_id,
         windowed.hashtag,
         sum(windowed.tweet_count)::bigint as tweet_count,
-        count(distinct windowed.author_profile_id) as author_count,
-        coalesce(sum(windowed.total_engagement), 0)::bigint as known_engagement,
-        count(windowed.total_engagement) as known_row_count,
+        count(*) as author_count,
+        sum(windowed.known_engagement)::bigint as known_engagement,
+        sum(windowed.engagement_known_count)::bigint as engagement_known_count,
         max(windowed.last_used_at) as last_used_at
     from windowed
     group by windowed.zone_id, windowed.hashtag
@@ -76,10 +63,11 @@ votes as (
     select
         windowed.zone_id,
         windowed.hashtag,
-        windowed.original_hashtag,
-        sum(windowed.tweet_count)::bigint as vote_count
+        vote.original_hashtag,
+        sum(vote.vote_count)::bigint as vote_count
     from windowed
-    group by windowed.zone_id, windowed.hashtag, windowed.original_hashtag
+    cross join lateral unnest(windowed.spellings, windowed.spelling_counts) as vote (original_hashtag, vote_count)
+    group by windowed.zone_id, windowed.hashtag, vote.original_hashtag
 ),
 
 spellings as (
@@ -118,7 +106,7 @@ final as (
         sums.tweet_count,
         sums.author_count,
         sums.known_engagement,
-        sums.known_row_count,
+        sums.engagement_known_count,
         sums.last_used_at,
         spellings.spellings,
         spellings.spelling_counts,

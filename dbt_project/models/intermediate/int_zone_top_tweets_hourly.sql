@@ -24,7 +24,7 @@ authors as (
 ),
 
 tweets as (
-    select * from {{ ref('int_zone_tweets') }}
+    select * from {{ ref('int_zone_counted_tweets') }}
 ),
 
 -- Materialised, so that the bounds of an hour are computed once and not for every author.

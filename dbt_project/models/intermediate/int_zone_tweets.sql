@@ -1,6 +1,6 @@
 -- One row per zone and tweet that the zone collected, with its latest known counters.
 -- Built from staging, as a view: it holds nothing and reads no more than its reader asks for.
--- Read by int_zone_author_hourly, int_zone_hashtag_uses.
+-- Read by int_zone_counted_tweets, which keeps what was counted.
 {{ config(materialized='view') }}
 
 with tweets as (
@@ -27,7 +27,11 @@ final as (
         metrics.quote_count,
         metrics.view_count,
         metrics.bookmark_count,
-        metrics.total_engagement
+        metrics.total_engagement,
+        coalesce(named.hashtags, '{}') as hashtags,
+        coalesce(named.original_hashtags, '{}') as original_hashtags,
+        coalesce(named.mentions, '{}') as mentions,
+        coalesce(named.link_hosts, '{}') as link_hosts
     from tweets
     inner join lateral (
         select found.zone_id
@@ -48,6 +52,32 @@ final as (
         where found.tweet_id = tweets.tweet_id
         offset 0
     ) as metrics on true
+    -- What a tweet names counts once in it, a tag with the first spelling it has there (T5).
+    cross join lateral (
+        select
+            array_agg(entities.entity_value order by entities.entity_value)
+                filter (where entities.entity_type = 'hashtag') as hashtags,
+            array_agg(entities.spelling order by entities.entity_value)
+                filter (where entities.entity_type = 'hashtag') as original_hashtags,
+            array_agg(entities.entity_value order by entities.entity_value)
+                filter (where entities.entity_type = 'mention') as mentions,
+            array_agg(entities.entity_value order by entities.entity_value)
+                filter (where entities.entity_type = 'url') as link_hosts
+        from (
+            select distinct on (found.entity_type, value.entity_value)
+                found.entity_type,
+                value.entity_value,
+                found.entity_value as spelling
+            from {{ ref('stg_core__twitter_entities') }} as found
+            cross join lateral (
+                select
+                    case found.entity_type when 'url' then found.url_host else found.entity_normalized end
+                        as entity_value
+            ) as value
+            where found.tweet_id = tweets.tweet_id and value.entity_value is not null
+            order by found.entity_type, value.entity_value, found.start_index nulls last, found.ordinal
+        ) as entities
+    ) as named
 )
 
 select * from final

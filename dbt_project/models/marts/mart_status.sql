@@ -13,6 +13,12 @@ verification as (
 
 waiting as (
     select
+        'int_zone_counted_tweets' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'int_zone_counted_tweets__marks') }} as marks
+    union all
+    select
         'int_zone_author_hourly' as model,
         count(*) as waiting_mark_count,
         min(marks.marked_at) as waiting_since
@@ -29,6 +35,12 @@ waiting as (
         count(*) as waiting_mark_count,
         min(marks.marked_at) as waiting_since
     from {{ source('ledger', 'int_zone_tag_author_hourly__marks') }} as marks
+    union all
+    select
+        'int_zone_tag_author_window' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'int_zone_tag_author_window__marks') }} as marks
     union all
     select
         'int_zone_tag_window' as model,

@@ -1,5 +1,5 @@
 -- One row per zone and hashtag (normal form) used in the 24 h that end at as_of: 23 whole hours and the open one.
--- Built from int_zone_tag_window, for the claimed hashtags; from int_zone_tag_author_hourly where the open hour holds
+-- Built from int_zone_tag_window, for the claimed hashtags; from int_zone_tag_author_window where the open hour holds
 -- tweets from after as_of.
 -- Late data: claimed when the tag's window changed, be it by time alone (T21).
 -- Read by BI tools and the data layer's trending; sample texts are in twitter_trending_hashtag_samples.
@@ -24,8 +24,8 @@ totals as (
     select * from {{ ref('int_zone_tag_window') }}
 ),
 
-tags as (
-    select * from {{ ref('int_zone_tag_author_hourly') }}
+authors as (
+    select * from {{ ref('int_zone_tag_author_window') }}
 ),
 
 uses as (
@@ -37,8 +37,8 @@ bounds as materialized (
         state.as_of,
         date_trunc('hour', state.as_of, 'UTC') as open_hour,
         date_trunc('hour', state.as_of, 'UTC') - interval '23 hours' as first_hour,
-        core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC')) as first_tweet_id_of_open_hour,
-        core.end_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') + interval '1 hour') as end_tweet_id_of_open_hour
+        core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours') as first_tweet_id,
+        core.end_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') + interval '1 hour') as end_tweet_id
     from {{ source('ledger', 'mart_state') }} as state
     where state.model = 'twitter_trending_hashtags'
 ),
@@ -66,7 +66,7 @@ whole as (
         found_totals.spellings[1] as original_hashtag,
         found_totals.tweet_count as tweet_count_24h,
         found_totals.author_count as unique_authors_24h,
-        case when found_totals.known_row_count > 0 then found_totals.known_engagement end as total_engagement_24h,
+        case when found_totals.engagement_known_count > 0 then found_totals.known_engagement end as total_engagement_24h,
         found_totals.last_used_at,
         found_totals.top_tweet_ids::text[] as sample_tweets,
         found_totals.as_of
@@ -79,103 +79,104 @@ windowed as (
     select
         found.zone_id,
         found.hashtag,
-        found.hour,
         found.author_profile_id,
-        found.original_hashtag,
         found.tweet_count,
-        found.total_engagement,
+        found.known_engagement,
+        found.engagement_known_count,
         found.last_used_at,
+        found.spellings,
+        found.spelling_counts,
         found.top_tweet_ids,
         found.top_tweet_engagements,
-        found.last_used_at > found.as_of as reaches_beyond
+        found.last_used_at > found_totals.as_of as reaches_beyond
     from found_totals
-    cross join bounds
     inner join lateral (
-        select
-            tags.zone_id,
-            tags.hashtag,
-            tags.hour,
-            tags.author_profile_id,
-            tags.original_hashtag,
-            tags.tweet_count,
-            tags.total_engagement,
-            tags.last_used_at,
-            tags.top_tweet_ids,
-            tags.top_tweet_engagements,
-            bounds.as_of
-        from tags
-        where
-            tags.zone_id = found_totals.zone_id
-            and tags.hashtag = found_totals.hashtag
-            and tags.hour >= bounds.first_hour
-            and tags.hour <= bounds.open_hour
+        select authors.*
+        from authors
+        where authors.zone_id = found_totals.zone_id and authors.hashtag = found_totals.hashtag
         offset 0
     ) as found on true
     where found_totals.is_cut
 ),
 
-recounted as (
+-- The tweets of one author at a time, by index; those of all of the author's tags at once.
+cut_authors as (
     select
-        part.zone_id,
-        part.hashtag,
-        part.author_profile_id,
-        part.original_hashtag,
-        found.tweet_count,
-        found.total_engagement,
-        found.last_used_at,
-        found.top_tweet_ids,
-        found.top_tweet_engagements
-    from windowed as part
+        windowed.author_profile_id,
+        array_agg(distinct windowed.hashtag) as hashtags
+    from windowed
+    where windowed.reaches_beyond
+    group by windowed.author_profile_id
+),
+
+cut_uses as (
+    select
+        found.zone_id,
+        found.hashtag,
+        cut_authors.author_profile_id,
+        found.original_hashtag,
+        found.tweet_id,
+        found.twitter_created_at,
+        found.total_engagement
+    from cut_authors
     cross join bounds
     inner join lateral (
         select
-            count(*) as tweet_count,
-            sum(uses.total_engagement)::bigint as total_engagement,
-            max(uses.twitter_created_at) as last_used_at,
-            (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-                as top_tweet_ids,
-            (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-                as top_tweet_engagements
+            uses.zone_id,
+            uses.hashtag,
+            uses.original_hashtag,
+            uses.tweet_id,
+            uses.twitter_created_at,
+            uses.total_engagement
         from uses
         where
-            uses.zone_id = part.zone_id
-            and uses.author_profile_id = part.author_profile_id
-            and uses.tweet_id >= bounds.first_tweet_id_of_open_hour
-            and uses.tweet_id < bounds.end_tweet_id_of_open_hour
-            and uses.hour = bounds.open_hour
+            uses.author_profile_id = cut_authors.author_profile_id
+            and uses.tweet_id >= bounds.first_tweet_id
+            and uses.tweet_id < bounds.end_tweet_id
+            and uses.hour >= bounds.first_hour
+            and uses.hour <= bounds.open_hour
             and uses.twitter_created_at <= bounds.as_of
-            and uses.hashtag = part.hashtag
-            and uses.original_hashtag = part.original_hashtag
-        having count(*) > 0
+            and uses.hashtag = any(cut_authors.hashtags)
+        offset 0
     ) as found on true
-    where part.reaches_beyond
 ),
 
+-- Rows of authors, or of a single tweet of an author whose row reaches beyond as_of.
 partials as (
     select
         windowed.zone_id,
         windowed.hashtag,
         windowed.author_profile_id,
-        windowed.original_hashtag,
         windowed.tweet_count,
-        windowed.total_engagement,
+        windowed.known_engagement,
+        windowed.engagement_known_count,
         windowed.last_used_at,
+        windowed.spellings,
+        windowed.spelling_counts,
         windowed.top_tweet_ids,
         windowed.top_tweet_engagements
     from windowed
     where not windowed.reaches_beyond
     union all
     select
-        recounted.zone_id,
-        recounted.hashtag,
-        recounted.author_profile_id,
-        recounted.original_hashtag,
-        recounted.tweet_count,
-        recounted.total_engagement,
-        recounted.last_used_at,
-        recounted.top_tweet_ids,
-        recounted.top_tweet_engagements
-    from recounted
+        cut_uses.zone_id,
+        cut_uses.hashtag,
+        cut_uses.author_profile_id,
+        1 as tweet_count,
+        coalesce(cut_uses.total_engagement, 0) as known_engagement,
+        case when cut_uses.total_engagement is null then 0 else 1 end as engagement_known_count,
+        cut_uses.twitter_created_at as last_used_at,
+        array[cut_uses.original_hashtag] as spellings,
+        array[1::bigint] as spelling_counts,
+        array[cut_uses.tweet_id] as top_tweet_ids,
+        array[cut_uses.total_engagement] as top_tweet_engagements
+    from cut_uses
+    inner join windowed
+        on
+            windowed.reaches_beyond
+            and cut_uses.zone_id = windowed.zone_id
+            and cut_uses.hashtag = windowed.hashtag
+            and cut_uses.author_profile_id = windowed.author_profile_id
 ),
 
 sums as (
@@ -184,7 +185,8 @@ sums as (
         partials.hashtag,
         sum(partials.tweet_count)::bigint as tweet_count_24h,
         count(distinct partials.author_profile_id) as unique_authors_24h,
-        sum(partials.total_engagement)::bigint as total_engagement_24h,
+        case when sum(partials.engagement_known_count) > 0 then sum(partials.known_engagement)::bigint end
+            as total_engagement_24h,
         max(partials.last_used_at) as last_used_at
     from partials
     group by partials.zone_id, partials.hashtag
@@ -194,15 +196,16 @@ spellings as (
     select
         partials.zone_id,
         partials.hashtag,
-        partials.original_hashtag,
+        vote.original_hashtag,
         row_number() over (
             partition by partials.zone_id, partials.hashtag
             order by
-                sum(partials.tweet_count) desc,
-                partials.original_hashtag collate "C"  -- noqa: references.consistent
+                sum(vote.vote_count) desc,
+                vote.original_hashtag collate "C"  -- noqa: references.consistent
         ) as place
     from partials
-    group by partials.zone_id, partials.hashtag, partials.original_hashtag
+    cross join lateral unnest(partials.spellings, partials.spelling_counts) as vote (original_hashtag, vote_count)
+    group by partials.zone_id, partials.hashtag, vote.original_hashtag
 ),
 
 candidates as (

@@ -22,7 +22,7 @@ authors as not materialized (
 ),
 
 tweets as (
-    select * from {{ ref('int_zone_tweets') }}
+    select * from {{ ref('int_zone_counted_tweets') }}
 ),
 
 coverage as (

@@ -134,7 +134,7 @@ copy core.twitter_tweet_zones (
 ) from stdin (format binary);
 
 -- name: copy_marks
-copy ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id) from stdin (format binary);
+copy ops.int_zone_counted_tweets__marks (tweet_id) from stdin (format binary);
 
 -- Whoever holds the lock on a tweet's metrics row may change anything about the tweet.
 -- name: lock_known_tweets
@@ -374,15 +374,12 @@ with inserted as (
     inner join core.twitter_tweets as tweets on batch.tweet_id = tweets.tweet_id
     order by batch.tweet_id, batch.zone_id
     on conflict (tweet_id, zone_id) do nothing
-    returning tweet_id, zone_id, twitter_created_at, author_profile_id
+    returning tweet_id, zone_id
 ),
 
 marked as (
-    insert into ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id)
-    select distinct
-        inserted.zone_id,
-        date_trunc('hour', inserted.twitter_created_at, 'UTC'),
-        inserted.author_profile_id
+    insert into ops.int_zone_counted_tweets__marks (tweet_id)
+    select distinct inserted.tweet_id
     from inserted
 )
 
@@ -407,14 +404,10 @@ where
     and links.zone_id = batch.zone_id
     and (links.first_matched_at > batch.first_matched_at or not links.rule_ids @> batch.rule_ids);
 
--- name: mark_changed_buckets
-insert into ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id)
-select distinct
-    links.zone_id,
-    date_trunc('hour', links.twitter_created_at, 'UTC'),
-    links.author_profile_id
-from (select distinct batch_changed.tweet_id from batch_changed) as changed
-inner join core.twitter_tweet_zones as links on changed.tweet_id = links.tweet_id;
+-- name: mark_changed_tweets
+insert into ops.int_zone_counted_tweets__marks (tweet_id)
+select distinct changed.tweet_id
+from batch_changed as changed;
 
 -- A tweet whose event came first, and one that was found absent and is seen again: whether it may be shown is decided
 -- after this transaction (ingest/compliance/suppress.py). Each branch costs nothing while its table is empty.
