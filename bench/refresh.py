@@ -115,7 +115,7 @@ def _measured_at(ground: Ground, stored: int) -> Iterator[Figure]:
         fill(owner, count=stored, until=ground.now)
         pipeline = stack.enter_context(connect(pipeline_url, application_name="marts", autocommit=True))
         marts = Marts(pipeline, statements)
-        _count_hours(owner, ground.now)
+        _count(owner, ground.now)
         marts.bring_up_to_date()
         for statement in _SQL["views"].split(";\n"):
             owner.execute(statement.encode())
@@ -123,11 +123,11 @@ def _measured_at(ground: Ground, stored: int) -> Iterator[Figure]:
         yield from _measured(ground, stored, owner, marts)
 
 
-def _count_hours(owner: Connection, now: datetime) -> None:
-    """Fill the hourly tables in one pass, without their triggers, and mark everything above them."""
+def _count(owner: Connection, now: datetime) -> None:
+    """Count the tweets and their authors' hours in one pass, without triggers, and mark everything above them."""
     owner.execute("set work_mem = '256MB'")
     owner.execute("set session_replication_role = replica")
-    for name in ("authors", "tags"):
+    for name in ("tweets", "authors"):
         owner.execute(_HOURS[name].encode())
     owner.execute("reset session_replication_role")
     owner.execute(_HOURS["marks"].encode(), {"as_of": now})

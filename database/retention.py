@@ -293,8 +293,6 @@ class Retention:
             self._on_step(action.name, "begin")
             if not self._begin(table, partition):
                 return
-            if table.schema == "core":
-                self._connection.execute(_SQL["forget_counted_tweets"])
             self._on_step(action.name, "detach")
             self._detach(table, partition)
             self._note("note_detached", table, partition)
@@ -459,11 +457,7 @@ class Retention:
             if each.table.schema == "core" and each.partition == partition and each.step != "restored"
         ]
         if not missing:
-            with self._connection.transaction():
-                # While the month is still sealed, so that the sums above it stay as they are.
-                bounds = {"lower": partition.lower, "upper": partition.upper}
-                self._connection.execute(_SQL["remember_counted_tweets"], bounds)
-                self._connection.execute(_SQL["unseal"], {"lower": partition.lower})
+            self._connection.execute(_SQL["unseal"], {"lower": partition.lower})
 
     # Where things are.
 

@@ -470,13 +470,9 @@ $$;
 COMMENT ON FUNCTION ops.analyze_grown_tables() IS 'Analyse new tables and partitioned tables that have doubled, which autovacuum does not; returns how many';
 
 CREATE FUNCTION ops.counted_differences(event text, compared text[]) RETURNS text
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql IMMUTABLE
     AS $_$
 declare
-    unsealed constant text := case
-        when exists (select from ops.sealed_ranges) then ' and not ops.is_sealed_tweet(counted.tweet_id)'
-        else ''
-    end;
     same constant text := (
         select string_agg(format('other.%1$I is not distinct from counted.%1$I', name), ' and ')
         from unnest(compared || '{tweet_id,zone_id}') as compared_column (name)
@@ -486,8 +482,7 @@ declare
             when event = 'UPDATE' then 'not exists (select from %s as other where other.tweet_id = counted.tweet_id and '
                 || replace(same, '%', '%%') || ')'
             else 'true'
-        end
-        || unsealed;
+        end;
     old_part constant text := format(part, '-1', 'old_rows', 'new_rows');
     new_part constant text := format(part, '1', 'new_rows', 'old_rows');
 begin
@@ -498,21 +493,6 @@ begin
     end;
 end
 $_$;
-
-CREATE FUNCTION ops.forget_counted_tweets() RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-begin
-    if to_regclass('intermediate.int_zone_counted_tweets') is null then
-        return;
-    end if;
-    delete from intermediate.int_zone_counted_tweets as counted
-    using ops.sealed_ranges as sealed
-    where counted.tweet_id >= sealed.lower_id and counted.tweet_id < sealed.upper_id;
-end
-$$;
-
-COMMENT ON FUNCTION ops.forget_counted_tweets() IS 'Delete what was counted of the tweets of sealed months';
 
 CREATE TABLE ops.sealed_ranges (
     lower_id bigint NOT NULL,
@@ -894,12 +874,14 @@ begin
 end
 $_$;
 
-CREATE FUNCTION ops.maintain_zone_tag_author_window() RETURNS trigger
+CREATE FUNCTION ops.maintain_zone_tag_windows() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     open_hour timestamptz;
+    outdated_zones uuid[];
+    outdated_tags text[];
 begin
     -- A statement's trigger is called even if it changed nothing.
     if tg_op = 'INSERT' then
@@ -911,256 +893,21 @@ begin
         return null;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_tag_author_window', 0));
+    perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_tag_window', 0));
     select date_trunc('hour', state.as_of, 'UTC') into open_hour
     from ops.mart_state as state
     where state.model = 'int_zone_tag_author_window';
-    if open_hour is null then
+    if open_hour is null or to_regclass('intermediate.int_zone_tag_window') is null then
         return null;
     end if;
     -- Behind coalesce, so that the planner expects half of the rows and not one in two hundred: it would join in loops.
-    execute ops.tag_author_window_statement(format(
+    execute ops.tag_windows_statement(format(
         'select changed.* from (%s) as changed where coalesce(changed.hour between $1 and $2, false)',
         ops.counted_differences(tg_op, array[
             'hour', 'author_profile_id', 'twitter_created_at', 'total_engagement', 'hashtags', 'original_hashtags'
         ])
-    )) using open_hour - interval '23 hours', open_hour;
-    return null;
-end
-$_$;
-
-CREATE FUNCTION ops.maintain_zone_tag_window() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-declare
-    old_part constant text := 'select -1 as sign, * from old_rows';
-    new_part constant text := 'select 1 as sign, * from new_rows';
-begin
-    -- A statement's trigger is called even if it changed nothing.
-    if tg_op = 'INSERT' then
-        perform from new_rows limit 1;
-    else
-        perform from old_rows limit 1;
-    end if;
-    if not found then
-        return null;
-    end if;
-    perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_tag_window', 0));
-    if not exists (select 1 from ops.mart_state as state where state.model = 'int_zone_tag_window') then
-        return null;
-    end if;
-    execute format($sql$
-with differences as materialized (%s),
-
-sums as (
-    select
-        zone_id,
-        hashtag,
-        sum(sign * tweet_count)::bigint as tweet_count,
-        sum(sign)::bigint as author_count,
-        sum(sign * known_engagement)::bigint as known_engagement,
-        sum(sign * engagement_known_count)::bigint as engagement_known_count,
-        max(last_used_at) filter (where sign = 1) as gained_last,
-        max(last_used_at) filter (where sign = -1) as lost_last
-    from differences
-    group by zone_id, hashtag
-),
-
-votes as (
-    select
-        moved.zone_id,
-        moved.hashtag,
-        array_agg(moved.spelling) as spellings,
-        array_agg(moved.vote_count) as vote_counts
-    from (
-        select differences.zone_id, differences.hashtag, vote.spelling, sum(sign * vote.vote_count)::bigint as vote_count
-        from differences
-        cross join lateral unnest(differences.spellings, differences.spelling_counts) as vote (spelling, vote_count)
-        group by differences.zone_id, differences.hashtag, vote.spelling
-        having sum(sign * vote.vote_count) <> 0
-    ) as moved
-    group by moved.zone_id, moved.hashtag
-),
-
-samples as (
-    select
-        differences.zone_id,
-        differences.hashtag,
-        array_agg(entry.tweet_id) filter (where differences.sign = -1) as lost_ids,
-        array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc)
-        filter (where differences.sign = 1) as gained_ids,
-        array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc)
-        filter (where differences.sign = 1) as gained_engagements
-    from differences
-    cross join lateral unnest(differences.top_tweet_ids, differences.top_tweet_engagements)
-        as entry (tweet_id, engagement)
-    group by differences.zone_id, differences.hashtag
-),
-
-compared as (
-    select
-        stored.ctid as place,
-        sums.zone_id,
-        sums.hashtag,
-        coalesce(stored.tweet_count, 0) + sums.tweet_count as tweet_count,
-        coalesce(stored.author_count, 0) + sums.author_count as author_count,
-        coalesce(stored.known_engagement, 0) + sums.known_engagement as known_engagement,
-        coalesce(stored.engagement_known_count, 0) + sums.engagement_known_count as engagement_known_count,
-        stored.spellings,
-        stored.spelling_counts,
-        votes.spellings as moved_spellings,
-        votes.vote_counts as moved_counts,
-        greatest(stored.last_used_at, sums.gained_last) as last_used_at,
-        coalesce(
-            sums.lost_last >= stored.last_used_at
-            and (sums.gained_last is null or sums.gained_last < stored.last_used_at),
-            false
-        ) as is_last_lost,
-        stored.top_tweet_ids,
-        stored.top_tweet_engagements,
-        samples.gained_ids[1:3] as gained_ids,
-        samples.gained_engagements[1:3] as gained_engagements,
-        coalesce(samples.lost_ids, '{}') as lost_ids,
-        stored.tweet_count is null
-        or cardinality(stored.top_tweet_ids) < 3
-        or coalesce(stored.top_tweet_ids && samples.lost_ids, false)
-        or coalesce(
-            coalesce(samples.gained_engagements[1], -1) >= coalesce(stored.top_tweet_engagements[3], -1)
-            and samples.gained_ids is not null,
-            false
-        ) as is_sample_touched,
-        coalesce(stored.top_tweet_ids && samples.lost_ids, false)
-        and exists (
-            select 1
-            from unnest(stored.top_tweet_ids, stored.top_tweet_engagements) as shown (tweet_id, engagement)
-            where
-                shown.tweet_id = any(samples.lost_ids)
-                and not exists (
-                    select 1
-                    from unnest(samples.gained_ids, samples.gained_engagements) as gained (tweet_id, engagement)
-                    where
-                        gained.tweet_id = shown.tweet_id
-                        and coalesce(gained.engagement, -1) >= coalesce(shown.engagement, -1)
-                )
-        ) as is_sample_lost
-    from sums
-    left join lateral (
-        select present.ctid, present.*
-        from intermediate.int_zone_tag_window as present
-        where present.zone_id = sums.zone_id and present.hashtag = sums.hashtag
-        offset 0
-    ) as stored on true
-    left join votes on sums.zone_id = votes.zone_id and sums.hashtag = votes.hashtag
-    left join samples on sums.zone_id = samples.zone_id and sums.hashtag = samples.hashtag
-),
-
-changed as (
-    select
-        compared.place,
-        compared.zone_id,
-        compared.hashtag,
-        compared.tweet_count,
-        compared.author_count,
-        compared.known_engagement,
-        compared.engagement_known_count,
-        case
-            when compared.is_last_lost and compared.tweet_count > 0
-                then coalesce(
-                    (
-                        select max(authors.last_used_at)
-                        from intermediate.int_zone_tag_author_window as authors
-                        where authors.zone_id = compared.zone_id and authors.hashtag = compared.hashtag
-                    ),
-                    compared.last_used_at
-                )
-            else compared.last_used_at
-        end as last_used_at,
-        coalesce(voted.spellings, compared.spellings) as spellings,
-        coalesce(voted.spelling_counts, compared.spelling_counts) as spelling_counts,
-        coalesce(sampled.ids, compared.top_tweet_ids) as top_tweet_ids,
-        coalesce(sampled.engagements, compared.top_tweet_engagements) as top_tweet_engagements
-    from compared
-    left join lateral (
-        select
-            array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C") as spellings,
-            array_agg(votes.vote_count order by votes.vote_count desc, votes.spelling collate "C") as spelling_counts
-        from (
-            select vote.spelling, sum(vote.vote_count)::bigint as vote_count
-            from (
-                select stored.spelling, stored.vote_count
-                from unnest(compared.spellings, compared.spelling_counts) as stored (spelling, vote_count)
-                union all
-                select moved.spelling, moved.vote_count
-                from unnest(compared.moved_spellings, compared.moved_counts) as moved (spelling, vote_count)
-            ) as vote
-            group by vote.spelling
-            having sum(vote.vote_count) <> 0
-        ) as votes
-    ) as voted on compared.moved_spellings is not null
-    left join lateral (
-        select
-            (array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3] as ids,
-            (array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3]
-                as engagements
-        from (
-            select shown.tweet_id, shown.engagement
-            from unnest(compared.top_tweet_ids, compared.top_tweet_engagements) as shown (tweet_id, engagement)
-            where
-                not compared.is_sample_lost
-                and shown.tweet_id <> all(compared.lost_ids || coalesce(compared.gained_ids, '{}'))
-            union all
-            select gained.tweet_id, gained.engagement
-            from unnest(compared.gained_ids, compared.gained_engagements) as gained (tweet_id, engagement)
-            where not compared.is_sample_lost
-            union all
-            select kept.tweet_id, kept.engagement
-            from intermediate.int_zone_tag_author_window as authors
-            cross join lateral unnest(authors.top_tweet_ids, authors.top_tweet_engagements)
-                as kept (tweet_id, engagement)
-            where
-                compared.is_sample_lost
-                and authors.zone_id = compared.zone_id
-                and authors.hashtag = compared.hashtag
-        ) as entry
-    ) as sampled on compared.is_sample_touched
-),
-
-marked as (
-    insert into ops.twitter_trending_hashtags__marks (zone_id, hashtag)
-    select changed.zone_id, changed.hashtag
-    from changed
-)
-
-merge into intermediate.int_zone_tag_window as present
-using changed on present.ctid = changed.place
-when matched and changed.tweet_count <= 0
-    then delete
-when matched
-    then update set
-        tweet_count = changed.tweet_count,
-        author_count = changed.author_count,
-        known_engagement = changed.known_engagement,
-        engagement_known_count = changed.engagement_known_count,
-        last_used_at = changed.last_used_at,
-        spellings = changed.spellings,
-        spelling_counts = changed.spelling_counts,
-        top_tweet_ids = changed.top_tweet_ids,
-        top_tweet_engagements = changed.top_tweet_engagements
-when not matched and changed.tweet_count > 0 and changed.spellings is not null and changed.top_tweet_ids is not null
-    then insert (
-        zone_id, hashtag, tweet_count, author_count, known_engagement, engagement_known_count, last_used_at,
-        spellings, spelling_counts, top_tweet_ids, top_tweet_engagements
-    )
-    values (
-        changed.zone_id, changed.hashtag, changed.tweet_count, changed.author_count, changed.known_engagement,
-        changed.engagement_known_count, changed.last_used_at, changed.spellings, changed.spelling_counts,
-        changed.top_tweet_ids, changed.top_tweet_engagements
-    )
-$sql$, case tg_op
-        when 'INSERT' then new_part
-        when 'DELETE' then old_part
-        else old_part || ' union all ' || new_part
-    end);
+    )) into outdated_zones, outdated_tags using open_hour - interval '23 hours', open_hour;
+    perform ops.read_tags_again(outdated_zones, outdated_tags, open_hour - interval '23 hours', open_hour);
     return null;
 end
 $_$;
@@ -1183,7 +930,7 @@ CREATE FUNCTION ops.marks_are_explicit() RETURNS boolean
     LANGUAGE sql STABLE
     RETURN (COALESCE(current_setting('ledger.marks'::text, true), ''::text) = 'explicit'::text);
 
-CREATE FUNCTION ops.move_zone_tag_author_window(from_hour timestamp with time zone, to_hour timestamp with time zone) RETURNS void
+CREATE FUNCTION ops.move_zone_tag_windows(from_hour timestamp with time zone, to_hour timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
@@ -1200,28 +947,30 @@ declare
     length constant interval := interval '24 hours';
     from_start constant timestamptz := from_hour - interval '23 hours';
     to_start constant timestamptz := to_hour - interval '23 hours';
+    -- Where the windows overlap, only their edges move.
+    left_end constant timestamptz := case
+        when to_start > from_start then least(to_start, from_start + length) else from_start + length
+    end;
+    left_start constant timestamptz := case
+        when to_start > from_start then from_start else greatest(from_start, to_start + length)
+    end;
+    reached_end constant timestamptz := case
+        when to_start > from_start then to_start + length else least(from_start, to_start + length)
+    end;
+    reached_start constant timestamptz := case
+        when to_start > from_start then greatest(to_start, from_start + length) else to_start
+    end;
+    outdated_zones uuid[];
+    outdated_tags text[];
 begin
-    if from_hour = to_hour then
+    if from_hour = to_hour or to_regclass('intermediate.int_zone_tag_window') is null then
         return;
     end if;
-    if to_start >= from_start + length or from_start >= to_start + length then
-        execute ops.tag_author_window_statement(
-            format(part, '-1', from_start, from_start + length)
-            || ' union all ' || format(part, '1', to_start, to_start + length)
-        ) using to_start, to_hour;
-    else
-        execute ops.tag_author_window_statement(
-            format(
-                part, case when to_hour > from_hour then '-1' else '1' end,
-                least(from_start, to_start), greatest(from_start, to_start)
-            )
-            || ' union all '
-            || format(
-                part, case when to_hour > from_hour then '1' else '-1' end,
-                least(from_start, to_start) + length, greatest(from_start, to_start) + length
-            )
-        ) using to_start, to_hour;
-    end if;
+    perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_tag_window', 0));
+    execute ops.tag_windows_statement(
+        format(part, '-1', left_start, left_end) || ' union all ' || format(part, '1', reached_start, reached_end)
+    ) into outdated_zones, outdated_tags using to_start, to_hour;
+    perform ops.read_tags_again(outdated_zones, outdated_tags, to_start, to_hour);
 end
 $_$;
 
@@ -1459,6 +1208,85 @@ END;
 
 COMMENT ON FUNCTION ops.pipe_uptime(window_start timestamp with time zone, window_end timestamp with time zone) IS 'When the pipe''s heart beat, within a span of time';
 
+CREATE FUNCTION ops.read_tags_again(zones uuid[], tags text[], first_hour timestamp with time zone, open_hour timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if tags is null then
+        return;
+    end if;
+    with outdated as materialized (
+        select found.zone_id, found.hashtag
+        from unnest(zones, tags) as found (zone_id, hashtag)
+    ),
+
+    best_authors as materialized (
+        select outdated.zone_id, outdated.hashtag, found.author_profile_id, found.last_used_at
+        from outdated
+        cross join lateral (
+            select present.author_profile_id, max(present.last_used_at) over () as last_used_at
+            from intermediate.int_zone_tag_author_window as present
+            where present.zone_id = outdated.zone_id and present.hashtag = outdated.hashtag
+            order by present.best_engagement desc nulls last, present.best_tweet_id desc
+            limit 3
+        ) as found
+    ),
+
+    -- As above: the tweets of an author at once, then the tags.
+    read_uses as materialized (
+        select authors.author_profile_id, found.*
+        from (select distinct best_authors.author_profile_id from best_authors) as authors
+        cross join lateral (
+            select
+                counted.zone_id,
+                counted.tweet_id,
+                counted.total_engagement,
+                unnest(counted.hashtags) as hashtag
+            from intermediate.int_zone_counted_tweets as counted
+            where
+                counted.author_profile_id = authors.author_profile_id
+                and counted.tweet_id >= core.first_tweet_id_of(first_hour)
+                and counted.tweet_id < core.end_tweet_id_of(open_hour + interval '1 hour')
+                and counted.hour >= first_hour
+                and counted.hour <= open_hour
+            offset 0
+        ) as found
+    ),
+
+    best as (
+        select
+            best_authors.zone_id,
+            best_authors.hashtag,
+            max(best_authors.last_used_at) as last_used_at,
+            (
+                array_agg(
+                    read_uses.tweet_id
+                    order by read_uses.total_engagement desc nulls last, read_uses.tweet_id desc
+                )
+            )[1:3] as ids,
+            (
+                array_agg(
+                    read_uses.total_engagement
+                    order by read_uses.total_engagement desc nulls last, read_uses.tweet_id desc
+                )
+            )[1:3] as engagements
+        from best_authors
+        inner join read_uses
+            on
+                best_authors.author_profile_id = read_uses.author_profile_id
+                and best_authors.zone_id = read_uses.zone_id
+                and best_authors.hashtag = read_uses.hashtag
+        group by best_authors.zone_id, best_authors.hashtag
+    )
+
+    update intermediate.int_zone_tag_window as present
+    set last_used_at = best.last_used_at, top_tweet_ids = best.ids, top_tweet_engagements = best.engagements
+    from best
+    where present.zone_id = best.zone_id and present.hashtag = best.hashtag;
+end
+$$;
+
 CREATE FUNCTION ops.refuse_truncate() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1468,31 +1296,6 @@ begin
         using hint = 'Use delete, which leaves a mark for every bucket it touches.';
 end
 $$;
-
-CREATE FUNCTION ops.remember_counted_tweets(lower_id bigint, upper_id bigint) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-begin
-    if to_regclass('intermediate.int_zone_counted_tweets') is null then
-        return;
-    end if;
-    insert into intermediate.int_zone_counted_tweets (
-        zone_id, tweet_id, author_profile_id, twitter_created_at, hour, has_media, has_links, is_reply,
-        sentiment_score, retweet_count, reply_count, like_count, quote_count, view_count, bookmark_count,
-        total_engagement, hashtags, original_hashtags, mentions, link_hosts
-    )
-    select
-        tweets.zone_id, tweets.tweet_id, tweets.author_profile_id, tweets.twitter_created_at, tweets.hour,
-        tweets.has_media, tweets.has_links, tweets.is_reply, tweets.sentiment_score, tweets.retweet_count,
-        tweets.reply_count, tweets.like_count, tweets.quote_count, tweets.view_count, tweets.bookmark_count,
-        tweets.total_engagement, tweets.hashtags, tweets.original_hashtags, tweets.mentions, tweets.link_hosts
-    from intermediate.int_zone_tweets as tweets
-    where tweets.tweet_id >= lower_id and tweets.tweet_id < upper_id
-    on conflict (tweet_id, zone_id) do nothing;
-end
-$$;
-
-COMMENT ON FUNCTION ops.remember_counted_tweets(lower_id bigint, upper_id bigint) IS 'Before a restored month is unsealed: note what was counted of its tweets';
 
 CREATE TABLE core.twitter_rule_periods (
     rule_id uuid NOT NULL,
@@ -1576,7 +1379,7 @@ END;
 
 COMMENT ON FUNCTION ops.rule_listening(window_end timestamp with time zone) IS 'When each zone''s rules delivered, until a moment';
 
-CREATE FUNCTION ops.tag_author_window_statement(differences text) RETURNS text
+CREATE FUNCTION ops.tag_windows_statement(differences text) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $_$
 select format($sql$
@@ -1589,133 +1392,243 @@ with differences as materialized (
         used.spelling,
         counted.tweet_id,
         counted.twitter_created_at,
-        counted.total_engagement
+        counted.total_engagement,
+        array[coalesce(counted.total_engagement, -1), counted.tweet_id] as ranking
     from (%s) as counted
     cross join lateral unnest(counted.hashtags, counted.original_hashtags) as used (hashtag, spelling)
 ),
 
-sums as (
+author_sums as (
     select
         zone_id,
         hashtag,
         author_profile_id,
         sum(sign)::bigint as tweet_count,
-        sum(sign * coalesce(total_engagement, 0))::bigint as known_engagement,
-        sum(sign * (total_engagement is not null)::integer)::bigint as engagement_known_count,
+        max(twitter_created_at) filter (where sign = 1) as gained_last,
+        max(twitter_created_at) filter (where sign = -1) as lost_last,
+        max(ranking) filter (where sign = 1) as gained_best,
+        max(ranking) filter (where sign = -1) as lost_best
+    from differences
+    group by zone_id, hashtag, author_profile_id
+),
+
+authors as materialized (
+    select
+        author_sums.zone_id,
+        author_sums.hashtag,
+        author_sums.author_profile_id,
+        stored.place,
+        coalesce(stored.tweet_count, 0) + author_sums.tweet_count as tweet_count,
+        greatest(stored.last_used_at, author_sums.gained_last) as last_used_at,
+        greatest(stored.best, author_sums.gained_best) as best,
+        coalesce(stored.tweet_count, 0) + author_sums.tweet_count > 0
+        and (
+            (
+                coalesce(author_sums.lost_last >= stored.last_used_at, false)
+                and coalesce(author_sums.gained_last < stored.last_used_at, true)
+            )
+            or (
+                coalesce(author_sums.lost_best >= stored.best, false)
+                and coalesce(author_sums.gained_best < stored.best, true)
+            )
+        ) as is_outdated
+    from author_sums
+    left join lateral (
+        select
+            present.ctid as place,
+            present.tweet_count,
+            present.last_used_at,
+            array[coalesce(present.best_engagement, -1), present.best_tweet_id] as best
+        from intermediate.int_zone_tag_author_window as present
+        where
+            present.zone_id = author_sums.zone_id
+            and present.hashtag = author_sums.hashtag
+            and present.author_profile_id = author_sums.author_profile_id
+        offset 0
+    ) as stored on true
+),
+
+read_uses as materialized (
+    select outdated.author_profile_id, found.*
+    from (select distinct authors.author_profile_id from authors where authors.is_outdated) as outdated
+    cross join lateral (
+        select
+            counted.zone_id,
+            counted.twitter_created_at,
+            array[coalesce(counted.total_engagement, -1), counted.tweet_id] as ranking,
+            unnest(counted.hashtags) as hashtag
+        from intermediate.int_zone_counted_tweets as counted
+        where
+            counted.author_profile_id = outdated.author_profile_id
+            and counted.tweet_id >= core.first_tweet_id_of($1)
+            and counted.tweet_id < core.end_tweet_id_of($2 + interval '1 hour')
+            and counted.hour >= $1
+            and counted.hour <= $2
+        offset 0
+    ) as found
+),
+
+read_authors as (
+    select
+        authors.zone_id,
+        authors.hashtag,
+        authors.author_profile_id,
+        max(read_uses.twitter_created_at) as last_used_at,
+        max(read_uses.ranking) as best
+    from authors
+    inner join read_uses
+        on
+            authors.zone_id = read_uses.zone_id
+            and authors.hashtag = read_uses.hashtag
+            and authors.author_profile_id = read_uses.author_profile_id
+    where authors.is_outdated
+    group by authors.zone_id, authors.hashtag, authors.author_profile_id
+),
+
+new_authors as materialized (
+    select
+        authors.zone_id,
+        authors.hashtag,
+        authors.author_profile_id,
+        authors.place,
+        authors.tweet_count,
+        coalesce(read_authors.last_used_at, authors.last_used_at) as last_used_at,
+        coalesce(read_authors.best, authors.best) as best
+    from authors
+    left join read_authors
+        on
+            authors.zone_id = read_authors.zone_id
+            and authors.hashtag = read_authors.hashtag
+            and authors.author_profile_id = read_authors.author_profile_id
+),
+
+come_authors as (
+    insert into intermediate.int_zone_tag_author_window (
+        zone_id, hashtag, author_profile_id, tweet_count, last_used_at, best_engagement, best_tweet_id
+    )
+    select zone_id, hashtag, author_profile_id, tweet_count, last_used_at, nullif(best[1], -1), best[2]
+    from new_authors
+    where place is null and tweet_count > 0 and best is not null
+),
+
+changed_authors as (
+    update intermediate.int_zone_tag_author_window as present
+    set
+        tweet_count = new_authors.tweet_count,
+        last_used_at = new_authors.last_used_at,
+        best_engagement = nullif(new_authors.best[1], -1),
+        best_tweet_id = new_authors.best[2]
+    from new_authors
+    where
+        present.ctid = new_authors.place
+        and new_authors.tweet_count > 0
+        and (present.tweet_count, present.last_used_at, coalesce(present.best_engagement, -1), present.best_tweet_id)
+        is distinct from
+        (new_authors.tweet_count, new_authors.last_used_at, new_authors.best[1], new_authors.best[2])
+),
+
+gone_authors as (
+    delete from intermediate.int_zone_tag_author_window as present
+    using new_authors
+    where present.ctid = new_authors.place and new_authors.tweet_count <= 0
+),
+
+author_counts as (
+    select
+        zone_id,
+        hashtag,
+        sum((tweet_count > 0)::integer - (place is not null)::integer)::bigint as author_count
+    from new_authors
+    group by zone_id, hashtag
+),
+
+tag_sums as (
+    select
+        zone_id,
+        hashtag,
+        sum(sign)::bigint as tweet_count,
+        coalesce(sum(sign * total_engagement), 0)::bigint as known_engagement,
+        coalesce(sum(sign) filter (where total_engagement is not null), 0)::bigint as engagement_known_count,
         max(twitter_created_at) filter (where sign = 1) as gained_last,
         max(twitter_created_at) filter (where sign = -1) as lost_last,
         min(spelling) as spelling,
         min(spelling) = max(spelling) as is_one_spelling,
         array_agg(spelling) as moved_spellings,
-        array_agg(sign) as moved_counts,
-        array_agg(tweet_id) filter (where sign = -1) as lost_ids,
-        array_agg(tweet_id order by total_engagement desc nulls last, tweet_id desc)
-        filter (where sign = 1) as gained_ids,
-        array_agg(total_engagement order by total_engagement desc nulls last, tweet_id desc)
-        filter (where sign = 1) as gained_engagements
+        array_agg(sign) as moved_signs,
+        (array_agg(ranking order by ranking desc) filter (where sign = 1))[1:3] as gained,
+        array_agg(tweet_id) filter (where sign = -1) as lost_ids
     from differences
-    group by zone_id, hashtag, author_profile_id
+    group by zone_id, hashtag
 ),
 
-compared as (
+tags as (
     select
-        stored.ctid as place,
-        sums.zone_id,
-        sums.hashtag,
-        sums.author_profile_id,
-        coalesce(stored.tweet_count, 0) + sums.tweet_count as tweet_count,
-        coalesce(stored.known_engagement, 0) + sums.known_engagement as known_engagement,
-        coalesce(stored.engagement_known_count, 0) + sums.engagement_known_count as engagement_known_count,
+        tag_sums.*,
+        stored.place,
+        coalesce(stored.tweet_count, 0) + tag_sums.tweet_count as new_tweet_count,
+        coalesce(stored.author_count, 0) + author_counts.author_count as new_author_count,
+        coalesce(stored.known_engagement, 0) + tag_sums.known_engagement as new_known_engagement,
+        coalesce(stored.engagement_known_count, 0) + tag_sums.engagement_known_count as new_engagement_known_count,
+        greatest(stored.last_used_at, tag_sums.gained_last) as new_last,
+        coalesce(tag_sums.lost_last >= stored.last_used_at, false)
+        and coalesce(tag_sums.gained_last < stored.last_used_at, true) as is_last_lost,
         stored.spellings,
         stored.spelling_counts,
-        sums.spelling,
-        sums.is_one_spelling,
-        sums.tweet_count as moved_count,
-        sums.moved_spellings,
-        sums.moved_counts,
-        greatest(stored.last_used_at, sums.gained_last) as last_used_at,
-        coalesce(
-            sums.lost_last >= stored.last_used_at
-            and (sums.gained_last is null or sums.gained_last < stored.last_used_at),
-            false
-        ) as is_last_lost,
         stored.top_tweet_ids,
         stored.top_tweet_engagements,
-        sums.gained_ids,
-        sums.gained_engagements,
-        coalesce(sums.lost_ids, '{}') as lost_ids,
-        stored.tweet_count is not null
-        and (
-            cardinality(stored.top_tweet_ids) < 3
-            or coalesce(stored.top_tweet_ids && sums.lost_ids, false)
-            or coalesce(
-                coalesce(sums.gained_engagements[1], -1) >= coalesce(stored.top_tweet_engagements[3], -1)
-                and sums.gained_ids is not null,
-                false
-            )
-        ) as is_sample_touched
-    from sums
+        -- Of a row that is there already, whether it goes on with the one spelling it has; and with its three best.
+        tag_sums.is_one_spelling and coalesce(stored.spellings = array[tag_sums.spelling], true) as is_simply_spelled,
+        coalesce(cardinality(stored.top_tweet_ids) = 3, false)
+        and coalesce(not stored.top_tweet_ids && tag_sums.lost_ids, true)
+        and coalesce(
+            tag_sums.gained[1][1] < coalesce(stored.top_tweet_engagements[3], -1)
+            or tag_sums.gained[1][1] = coalesce(stored.top_tweet_engagements[3], -1)
+            and tag_sums.gained[1][2] < stored.top_tweet_ids[3],
+            true
+        ) as is_top_kept
+    from tag_sums
+    inner join author_counts using (zone_id, hashtag)
     left join lateral (
-        select present.ctid, present.*
-        from intermediate.int_zone_tag_author_window as present
-        where
-            present.zone_id = sums.zone_id
-            and present.hashtag = sums.hashtag
-            and present.author_profile_id = sums.author_profile_id
+        select present.ctid as place, present.*
+        from intermediate.int_zone_tag_window as present
+        where present.zone_id = tag_sums.zone_id and present.hashtag = tag_sums.hashtag
         offset 0
     ) as stored on true
 ),
 
-merged as (
+new_tags as materialized (
     select
-        compared.*,
+        tags.*,
         case
-            when compared.is_one_spelling and compared.place is null then array[compared.spelling]
-            when
-                compared.is_one_spelling
-                and cardinality(compared.spellings) = 1
-                and compared.spellings[1] = compared.spelling
-                then compared.spellings
+            when tags.is_simply_spelled then array[tags.spelling]
             else voted.spellings
         end as new_spellings,
         case
-            when compared.is_one_spelling and compared.place is null then array[compared.moved_count]
-            when
-                compared.is_one_spelling
-                and cardinality(compared.spellings) = 1
-                and compared.spellings[1] = compared.spelling
-                then array[compared.tweet_count]
+            when tags.is_simply_spelled then array[tags.new_tweet_count]
             else voted.spelling_counts
         end as new_spelling_counts,
-        case when compared.place is null then compared.gained_ids[1:3] else sampled.ids end as sample_ids,
-        case
-            when compared.place is null then compared.gained_engagements[1:3]
-            else sampled.engagements
-        end as sample_engagements,
-        compared.tweet_count > 0
-        and compared.place is not null
-        and (
-            compared.is_last_lost
-            or (
-                compared.top_tweet_ids && compared.lost_ids
-                and compared.tweet_count > coalesce(cardinality(sampled.kept_ids), 0)
-                and exists (
-                    select 1
-                    from unnest(compared.top_tweet_ids, compared.top_tweet_engagements) as shown (tweet_id, engagement)
-                    where
-                        shown.tweet_id = any(compared.lost_ids)
-                        and not exists (
-                            select 1
-                            from unnest(compared.gained_ids, compared.gained_engagements)
-                                as gained (tweet_id, engagement)
-                            where
-                                gained.tweet_id = shown.tweet_id
-                                and coalesce(gained.engagement, -1) >= coalesce(shown.engagement, -1)
-                        )
-                )
+        case when tags.is_top_kept then tags.top_tweet_ids else best.ids end as new_top_ids,
+        case when tags.is_top_kept then tags.top_tweet_engagements else best.engagements end as new_top_engagements,
+        -- One of the three best fell or went, and not all tweets are at hand.
+        tags.is_last_lost
+        or (
+            coalesce(tags.top_tweet_ids && tags.lost_ids, false)
+            and tags.new_tweet_count > coalesce(best.candidate_count, 0)
+            and exists (
+                select 1
+                from unnest(tags.top_tweet_ids, tags.top_tweet_engagements) as shown (tweet_id, engagement)
+                where
+                    shown.tweet_id = any(tags.lost_ids)
+                    and not exists (
+                        select 1
+                        from generate_subscripts(tags.gained, 1) as place
+                        where
+                            tags.gained[place][2] = shown.tweet_id
+                            and tags.gained[place][1] >= coalesce(shown.engagement, -1)
+                    )
             )
-        ) as is_to_be_read
-    from compared
+        ) as is_outdated
+    from tags
     left join lateral (
         select
             array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C") as spellings,
@@ -1724,114 +1637,79 @@ merged as (
             select vote.spelling, sum(vote.vote_count)::bigint as vote_count
             from (
                 select stored.spelling, stored.vote_count
-                from unnest(compared.spellings, compared.spelling_counts) as stored (spelling, vote_count)
+                from unnest(tags.spellings, tags.spelling_counts) as stored (spelling, vote_count)
                 union all
                 select moved.spelling, moved.vote_count
-                from unnest(compared.moved_spellings, compared.moved_counts) as moved (spelling, vote_count)
+                from unnest(tags.moved_spellings, tags.moved_signs) as moved (spelling, vote_count)
             ) as vote
+            where not tags.is_simply_spelled
             group by vote.spelling
             having sum(vote.vote_count) <> 0
         ) as votes
-    ) as voted on not compared.is_one_spelling or compared.spellings <> array[compared.spelling]
+    ) as voted on true
     left join lateral (
         select
             (array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3] as ids,
             (array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3]
                 as engagements,
-            array_agg(entry.tweet_id) as kept_ids
+            count(*) as candidate_count
         from (
             select shown.tweet_id, shown.engagement
-            from unnest(compared.top_tweet_ids, compared.top_tweet_engagements) as shown (tweet_id, engagement)
-            where shown.tweet_id <> all(compared.lost_ids || coalesce(compared.gained_ids, '{}'))
+            from unnest(tags.top_tweet_ids, tags.top_tweet_engagements) as shown (tweet_id, engagement)
+            where
+                not tags.is_top_kept
+                and coalesce(shown.tweet_id <> all(tags.lost_ids), true)
             union all
-            select gained.tweet_id, gained.engagement
-            from unnest(compared.gained_ids, compared.gained_engagements) as gained (tweet_id, engagement)
+            select tags.gained[place][2], nullif(tags.gained[place][1], -1)
+            from generate_subscripts(tags.gained, 1) as place
+            where not tags.is_top_kept
         ) as entry
-    ) as sampled on compared.is_sample_touched
+    ) as best on true
 ),
 
-read_again as (
-    select
-        merged.zone_id,
-        merged.hashtag,
-        merged.author_profile_id,
-        max(uses.twitter_created_at) as last_used_at,
-        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3] as ids,
-        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-            as engagements
-    from (select distinct author_profile_id from merged where is_to_be_read) as authors
-    cross join lateral (
-        select
-            counted.zone_id,
-            counted.tweet_id,
-            counted.twitter_created_at,
-            counted.total_engagement,
-            unnest(counted.hashtags) as hashtag
-        from intermediate.int_zone_counted_tweets as counted
-        where
-            counted.author_profile_id = authors.author_profile_id
-            and counted.tweet_id >= core.first_tweet_id_of($1)
-            and counted.tweet_id < core.end_tweet_id_of($2 + interval '1 hour')
-            and counted.hour >= $1
-            and counted.hour <= $2
-        offset 0
-    ) as uses
-    inner join merged
-        on
-            merged.is_to_be_read
-            and uses.zone_id = merged.zone_id
-            and uses.hashtag = merged.hashtag
-            and authors.author_profile_id = merged.author_profile_id
-    group by merged.zone_id, merged.hashtag, merged.author_profile_id
-),
-
-changed as (
-    select
-        merged.place,
-        merged.zone_id,
-        merged.hashtag,
-        merged.author_profile_id,
-        merged.tweet_count,
-        merged.known_engagement,
-        merged.engagement_known_count,
-        coalesce(read_again.last_used_at, merged.last_used_at) as last_used_at,
-        coalesce(merged.new_spellings, merged.spellings) as spellings,
-        coalesce(merged.new_spelling_counts, merged.spelling_counts) as spelling_counts,
-        coalesce(read_again.ids, merged.sample_ids, merged.top_tweet_ids) as top_tweet_ids,
-        coalesce(read_again.engagements, merged.sample_engagements, merged.top_tweet_engagements)
-            as top_tweet_engagements
-    from merged
-    left join read_again
-        on
-            merged.zone_id = read_again.zone_id
-            and merged.hashtag = read_again.hashtag
-            and merged.author_profile_id = read_again.author_profile_id
-)
-
-merge into intermediate.int_zone_tag_author_window as present
-using changed on present.ctid = changed.place
-when matched and changed.tweet_count <= 0
-    then delete
-when matched
-    then update set
-        tweet_count = changed.tweet_count,
-        known_engagement = changed.known_engagement,
-        engagement_known_count = changed.engagement_known_count,
-        last_used_at = changed.last_used_at,
-        spellings = changed.spellings,
-        spelling_counts = changed.spelling_counts,
-        top_tweet_ids = changed.top_tweet_ids,
-        top_tweet_engagements = changed.top_tweet_engagements
-when not matched and changed.tweet_count > 0 and changed.spellings is not null and changed.top_tweet_ids is not null
-    then insert (
-        zone_id, hashtag, author_profile_id, tweet_count, known_engagement, engagement_known_count, last_used_at,
+come_tags as (
+    insert into intermediate.int_zone_tag_window (
+        zone_id, hashtag, tweet_count, author_count, known_engagement, engagement_known_count, last_used_at,
         spellings, spelling_counts, top_tweet_ids, top_tweet_engagements
     )
-    values (
-        changed.zone_id, changed.hashtag, changed.author_profile_id, changed.tweet_count, changed.known_engagement,
-        changed.engagement_known_count, changed.last_used_at, changed.spellings, changed.spelling_counts,
-        changed.top_tweet_ids, changed.top_tweet_engagements
-    )
+    select
+        zone_id, hashtag, new_tweet_count, new_author_count, new_known_engagement, new_engagement_known_count,
+        new_last, new_spellings, new_spelling_counts, new_top_ids, new_top_engagements
+    from new_tags
+    where place is null and new_tweet_count > 0 and new_spellings is not null and new_top_ids is not null
+),
+
+changed_tags as (
+    update intermediate.int_zone_tag_window as present
+    set
+        tweet_count = new_tags.new_tweet_count,
+        author_count = new_tags.new_author_count,
+        known_engagement = new_tags.new_known_engagement,
+        engagement_known_count = new_tags.new_engagement_known_count,
+        last_used_at = new_tags.new_last,
+        spellings = coalesce(new_tags.new_spellings, present.spellings),
+        spelling_counts = coalesce(new_tags.new_spelling_counts, present.spelling_counts),
+        top_tweet_ids = coalesce(new_tags.new_top_ids, present.top_tweet_ids),
+        top_tweet_engagements = coalesce(new_tags.new_top_engagements, present.top_tweet_engagements)
+    from new_tags
+    where present.ctid = new_tags.place and new_tags.new_tweet_count > 0
+),
+
+gone_tags as (
+    delete from intermediate.int_zone_tag_window as present
+    using new_tags
+    where present.ctid = new_tags.place and new_tags.new_tweet_count <= 0
+),
+
+marked as (
+    insert into ops.twitter_trending_hashtags__marks (zone_id, hashtag)
+    select zone_id, hashtag
+    from new_tags
+)
+
+select array_agg(zone_id), array_agg(hashtag)
+from new_tags
+where is_outdated and new_tweet_count > 0
 $sql$, differences)
 $_$;
 

@@ -84,9 +84,3 @@ where
     and columns.table_name like '%%\_\_marks'
     and columns.column_name in ('hour', 'tweet_id')
 order by columns.table_name;
-
--- name: forget_counted_tweets
-select ops.forget_counted_tweets();
-
--- name: remember_counted_tweets
-select ops.remember_counted_tweets(%(lower)s, %(upper)s);

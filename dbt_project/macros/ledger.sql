@@ -27,7 +27,8 @@
             dependants:     for each model fed by this one, its bucket's columns: name there -> column here
             not_compared:   columns that say when a row was made, not what it holds
             indexes:        name -> what follows "create index name on table"
-            maintains:      for each partial above this model that triggers keep (migration 0008): its name -> function
+            maintains:      functions of triggers that keep partials above this model -> names of these
+            begun_with:     partials that are begun anew together with this one
             moment_of:      the partial whose as_of the model takes, so that both speak of the same window
             summed_after:   the table that a partial is first built after, once no backlog waits for that one: what the
                             partial holds from before stays as it is until then
@@ -96,6 +97,7 @@
     {%- set existing = adapter.get_relation(node.database, node.schema, node.alias) -%}
     {%- set wanted = ledger.get('indexes', {}) -%}
     {%- set maintains = ledger.get('maintains', {}) -%}
+    {%- set begun_with = ledger.get('begun_with', []) -%}
     {%- if existing is none %}
 begin;
 select pg_advisory_xact_lock(hashtextextended('ledger.create', 0));
@@ -109,7 +111,7 @@ begin
             ) | join(',\n            ') }}
         ) with (fillfactor = {{ ledger.get('fillfactor', 100) }});
         delete from ops.mart_state
-        where model in ('{{ ([node.name] + maintains.keys() | list) | join("', '") }}');
+        where model in ('{{ ([node.name] + maintains.values() | sum(start=[]) + begun_with) | join("', '") }}');
     end if;
 end
 $create$;
@@ -127,8 +129,8 @@ commit;
             "select tgname::text from pg_trigger where tgrelid = to_regclass('" ~ node.schema ~ "." ~ node.alias ~ "')"
         ).columns[0].values() | list -%}
     {%- endif -%}
-    {%- for partial, function in maintains.items() if partial ~ '_delete' not in triggers -%}
-        {{ ledger_create_triggers(relation, partial, function) }}
+    {%- for function, partials in maintains.items() if partials[0] ~ '_delete' not in triggers -%}
+        {{ ledger_create_triggers(relation, partials[0], function) }}
     {%- endfor -%}
 {% endmacro %}
 

@@ -313,7 +313,7 @@ inner join lateral (
 
 {#- The hours that the window leaves and reaches are differences too. -#}
 {% macro int_zone_tag_author_window__further_marks(target) %}
-select ops.move_zone_tag_author_window(
+select ops.move_zone_tag_windows(
     date_trunc('hour', state.previous_as_of, 'UTC'), date_trunc('hour', state.as_of, 'UTC')
 )
 from ops.mart_state as state

@@ -1,6 +1,6 @@
 -- The recount of twitter_trending_hashtags, straight from core, for the window that the mart was last built for; and of
--- the partial that it is built from, from the authors' rows below it, and of those from the hours of the tags: what is
--- wrong there need not have reached the mart yet.
+-- the partials that it is built from, from the tweets as they were counted: what is wrong there need not have reached the
+-- mart yet.
 -- All statements run in one transaction with one snapshot.
 
 -- name: choose
@@ -206,89 +206,89 @@ authors as (
         present.hashtag,
         present.author_profile_id,
         present.tweet_count,
-        present.known_engagement,
-        present.engagement_known_count,
         present.last_used_at,
-        present.spellings,
-        present.spelling_counts,
-        present.top_tweet_ids,
-        present.top_tweet_engagements
+        present.best_engagement,
+        present.best_tweet_id
     from checked_buckets
     inner join intermediate.int_zone_tag_author_window as present
         on checked_buckets.zone_id = present.zone_id and checked_buckets.hashtag = present.hashtag
 ),
 
-votes as (
+-- What was counted in the whole window, the open hour included: first the tweets, then the tags.
+read_uses as materialized (
     select
-        authors.zone_id,
-        authors.hashtag,
-        vote.spelling,
-        sum(vote.vote_count)::bigint as vote_count
-    from authors
-    cross join lateral unnest(authors.spellings, authors.spelling_counts) as vote (spelling, vote_count)
-    group by authors.zone_id, authors.hashtag, vote.spelling
+        counted.zone_id,
+        used.hashtag,
+        used.spelling,
+        counted.author_profile_id,
+        counted.tweet_id,
+        counted.twitter_created_at,
+        counted.total_engagement
+    from ops.mart_state as state
+    inner join intermediate.int_zone_counted_tweets as counted
+        on
+            counted.tweet_id >= core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours')
+            and counted.tweet_id < core.end_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') + interval '1 hour')
+            and counted.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
+            and counted.hour <= date_trunc('hour', state.as_of, 'UTC')
+    cross join lateral unnest(counted.hashtags, counted.original_hashtags) as used (hashtag, spelling)
+    where state.model = 'int_zone_tag_author_window'
 ),
 
-spellings as (
+uses as (
     select
-        votes.zone_id,
-        votes.hashtag,
-        array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C") as spellings,
-        array_agg(votes.vote_count order by votes.vote_count desc, votes.spelling collate "C") as spelling_counts
-    from votes
-    group by votes.zone_id, votes.hashtag
+        read_uses.*,
+        count(*) over spelling as vote_count,
+        row_number() over (spelling order by read_uses.tweet_id) = 1 as is_first_of_spelling
+    from read_uses
+    inner join checked_buckets
+        on read_uses.zone_id = checked_buckets.zone_id and read_uses.hashtag = checked_buckets.hashtag
+    window spelling as (partition by read_uses.zone_id, read_uses.hashtag, read_uses.spelling)
 ),
 
-samples as (
+authors_counted as (
     select
-        authors.zone_id,
-        authors.hashtag,
-        array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc) as tweet_ids,
-        array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc) as engagements
-    from authors
-    cross join lateral unnest(authors.top_tweet_ids, authors.top_tweet_engagements) as entry (tweet_id, engagement)
-    group by authors.zone_id, authors.hashtag
+        uses.zone_id,
+        uses.hashtag,
+        uses.author_profile_id,
+        count(*) as tweet_count,
+        max(uses.twitter_created_at) as last_used_at,
+        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1]
+            as best_engagement,
+        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1]
+            as best_tweet_id
+    from uses
+    group by uses.zone_id, uses.hashtag, uses.author_profile_id
 ),
 
-summed as (
+windows_counted as (
     select
-        authors.zone_id,
-        authors.hashtag,
-        sum(authors.tweet_count)::bigint as tweet_count,
-        count(*) as author_count,
-        sum(authors.known_engagement)::bigint as known_engagement,
-        sum(authors.engagement_known_count)::bigint as engagement_known_count,
-        max(authors.last_used_at) as last_used_at
-    from authors
-    group by authors.zone_id, authors.hashtag
+        uses.zone_id,
+        uses.hashtag,
+        count(*) as tweet_count,
+        count(distinct uses.author_profile_id) as author_count,
+        coalesce(sum(uses.total_engagement), 0)::bigint as known_engagement,
+        count(uses.total_engagement) as engagement_known_count,
+        max(uses.twitter_created_at) as last_used_at,
+        array_agg(uses.spelling order by uses.vote_count desc, uses.spelling collate "C")
+        filter (where uses.is_first_of_spelling) as spellings,
+        array_agg(uses.vote_count order by uses.vote_count desc, uses.spelling collate "C")
+        filter (where uses.is_first_of_spelling) as spelling_counts,
+        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
+            as top_tweet_ids,
+        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
+            as top_tweet_engagements
+    from uses
+    group by uses.zone_id, uses.hashtag
 ),
 
-windows_summed as (
-    select
-        summed.zone_id,
-        summed.hashtag,
-        summed.tweet_count,
-        summed.author_count,
-        summed.known_engagement,
-        summed.engagement_known_count,
-        summed.last_used_at,
-        spellings.spellings,
-        spellings.spelling_counts,
-        samples.tweet_ids[1:3] as top_tweet_ids,
-        samples.engagements[1:3] as top_tweet_engagements
-    from summed
-    inner join spellings on summed.zone_id = spellings.zone_id and summed.hashtag = spellings.hashtag
-    inner join samples on summed.zone_id = samples.zone_id and summed.hashtag = samples.hashtag
-),
-
--- The hours of the tags are another way from the tweets to the same sums.
+-- The hours of the tags are another way from the tweets to the same counts.
 hours as (
     select
         hourly.zone_id,
         hourly.hashtag,
         hourly.author_profile_id,
         sum(hourly.tweet_count)::bigint as tweet_count,
-        coalesce(sum(hourly.total_engagement), 0)::bigint as known_engagement,
         max(hourly.last_used_at) as last_used_at
     from ops.mart_state as state
     cross join checked_buckets
@@ -301,19 +301,6 @@ hours as (
     group by hourly.zone_id, hourly.hashtag, hourly.author_profile_id
 ),
 
-hour_differences as (
-    select coalesce(authors.zone_id, hours.zone_id) as zone_id, coalesce(authors.hashtag, hours.hashtag) as hashtag
-    from authors
-    full join hours
-        on
-            authors.zone_id = hours.zone_id
-            and authors.hashtag = hours.hashtag
-            and authors.author_profile_id = hours.author_profile_id
-    where
-        (authors.tweet_count, authors.known_engagement, authors.last_used_at)
-        is distinct from (hours.tweet_count, hours.known_engagement, hours.last_used_at)
-),
-
 differences as (
     (select * from present except all select * from recounted)
     union all
@@ -321,9 +308,28 @@ differences as (
 ),
 
 window_differences as (
-    (select * from windows except all select * from windows_summed)
+    (select * from windows except all select * from windows_counted)
     union all
-    (select * from windows_summed except all select * from windows)
+    (select * from windows_counted except all select * from windows)
+),
+
+author_differences as (
+    (select * from authors except all select * from authors_counted)
+    union all
+    (select * from authors_counted except all select * from authors)
+),
+
+hour_differences as (
+    select
+        coalesce(authors.zone_id, hours.zone_id) as zone_id,
+        coalesce(authors.hashtag, hours.hashtag) as hashtag
+    from authors
+    full join hours
+        on
+            authors.zone_id = hours.zone_id
+            and authors.hashtag = hours.hashtag
+            and authors.author_profile_id = hours.author_profile_id
+    where (authors.tweet_count, authors.last_used_at) is distinct from (hours.tweet_count, hours.last_used_at)
 )
 
 select differences.zone_id, differences.hashtag
@@ -331,6 +337,9 @@ from differences
 union
 select window_differences.zone_id, window_differences.hashtag
 from window_differences
+union
+select author_differences.zone_id, author_differences.hashtag
+from author_differences
 union
 select hour_differences.zone_id, hour_differences.hashtag
 from hour_differences;

@@ -166,37 +166,11 @@ expected as (
         uses.hashtag,
         uses.author_profile_id,
         count(*) as tweet_count,
-        coalesce(sum(uses.total_engagement), 0)::bigint as known_engagement,
-        count(uses.total_engagement) as engagement_known_count,
         max(uses.twitter_created_at) as last_used_at,
-        (
-            select array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C")
-            from (
-                select same.spelling, count(*) as vote_count
-                from uses as same
-                where
-                    same.zone_id = uses.zone_id
-                    and same.hashtag = uses.hashtag
-                    and same.author_profile_id = uses.author_profile_id
-                group by same.spelling
-            ) as votes
-        ) as spellings,
-        (
-            select array_agg(votes.vote_count order by votes.vote_count desc)
-            from (
-                select same.spelling, count(*) as vote_count
-                from uses as same
-                where
-                    same.zone_id = uses.zone_id
-                    and same.hashtag = uses.hashtag
-                    and same.author_profile_id = uses.author_profile_id
-                group by same.spelling
-            ) as votes
-        ) as spelling_counts,
-        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-            as top_tweet_ids,
-        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-            as top_tweet_engagements
+        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1]
+            as best_engagement,
+        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1]
+            as best_tweet_id
     from uses
     group by uses.zone_id, uses.hashtag, uses.author_profile_id
 )

@@ -170,9 +170,9 @@ def test_builders_and_writers_at_once_end_in_exact_marts(marts: Marts, another_b
 def test_more_marks_than_a_build_may_claim_are_built_newest_first(marts: Marts) -> None:
     for hours in range(6):
         add_tweet(marts.facts, NOON - timedelta(hours=hours), tags=("tag",))
-    one_for_each = "select max(ctid) from ops.int_zone_author_hourly__marks group by hour"
-    marts.facts.execute(f"delete from ops.int_zone_author_hourly__marks where ctid not in ({one_for_each})".encode())
-    bounded = marts.build.builds["int_zone_author_hourly"].steps
+    one_for_each = "select max(ctid) from ops.int_zone_counted_tweets__marks group by tweet_id"
+    marts.facts.execute(f"delete from ops.int_zone_counted_tweets__marks where ctid not in ({one_for_each})".encode())
+    bounded = marts.build.builds["int_zone_counted_tweets"].steps
     assert bounded["claim"].count("limit 50000") == 1
     bounded["claim"] = bounded["claim"].replace("limit 50000", "limit 2")
     seen = []
@@ -191,9 +191,9 @@ def test_a_pipeline_that_writes_its_own_marks_is_not_marked_twice(marts: Marts) 
     with marts.facts.transaction():
         marts.facts.execute("set local ledger.marks = 'explicit'")
         add_tweet(marts.facts, NOON - minutes(1), zones=ZONES)
-    assert marts.facts.execute("select count(*) from ops.int_zone_author_hourly__marks").fetchall() == [(0,)]
+    assert marts.facts.execute("select count(*) from ops.int_zone_counted_tweets__marks").fetchall() == [(0,)]
     add_tweet(marts.facts, NOON - minutes(2), zones=ZONES)
-    assert marts.facts.execute("select count(*) from ops.int_zone_author_hourly__marks").fetchall() != [(0,)]
+    assert marts.facts.execute("select count(*) from ops.int_zone_counted_tweets__marks").fetchall() != [(0,)]
 
 
 def test_an_older_definition_of_a_model_has_every_bucket_rebuilt(marts: Marts) -> None:

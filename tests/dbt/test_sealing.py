@@ -102,9 +102,14 @@ def test_a_mark_of_a_sealed_hour_is_taken_and_changes_nothing(marts: Marts, tmp_
     before = contents(marts.facts)
     take_history(marts, tmp_path)
     marts.facts.execute(
+        "insert into ops.int_zone_counted_tweets__marks (tweet_id)"
+        " select tweet_id from intermediate.int_zone_counted_tweets"
+    )
+    marts.facts.execute(
         "insert into ops.int_zone_author_hourly__marks (zone_id, hour, author_profile_id) values (%s, %s, %s)",
         (facts.ZONES[0], facts.NOON, facts.AUTHORS[0]),
     )
     marts.build()
     assert contents(marts.facts) == before
+    assert marts.facts.execute("select count(*) from ops.int_zone_counted_tweets__marks").fetchone() == (0,)
     assert marts.facts.execute("select count(*) from ops.int_zone_author_hourly__marks").fetchone() == (0,)

@@ -142,12 +142,10 @@ def letters(connection: Connection, *, are_open: bool = True) -> list[tuple[str,
     return found.fetchall()
 
 
-def marks(connection: Connection) -> set[tuple[UUID, datetime, int]]:
-    """Return the buckets that were marked since they were last taken, and take them."""
-    taken = connection.execute(
-        "delete from ops.int_zone_author_hourly__marks returning zone_id, hour, author_profile_id"
-    )
-    return set(taken.fetchall())
+def marks(connection: Connection) -> set[int]:
+    """Return the tweets that were marked since they were last taken, and take them."""
+    taken = connection.execute("delete from ops.int_zone_counted_tweets__marks returning tweet_id")
+    return {tweet_id for (tweet_id,) in taken}
 
 
 def profile_marks(connection: Connection) -> set[int]:
@@ -202,6 +200,6 @@ _TABLES = (
     "core.zones",
     "ops.delivery_accounting",
     "ops.suppression_queue",
-    "ops.int_zone_author_hourly__marks",
+    "ops.int_zone_counted_tweets__marks",
     "ops.twitter_top_profiles_by_zone__profile_marks",
 )

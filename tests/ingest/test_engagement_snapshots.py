@@ -276,11 +276,11 @@ def test_a_new_tweet_is_looked_at_each_hour_and_its_latest_counts_follow(flow: P
         assert likes == world.counts_of(tweet, snowflake.to_unix_ms(observed_at)).like
 
 
-def test_look_ups_mark_the_buckets_whose_sums_they_change(flow: Pipeline, provider: Provider) -> None:
+def test_look_ups_mark_the_tweets_whose_counters_they_change(flow: Pipeline, provider: Provider) -> None:
     taking = snapshots(flow, provider)
     taking.run()
     run_hours(flow, taking, 1, collecting=True)
-    flow.connection.execute("delete from ops.int_zone_author_hourly__marks")
+    flow.connection.execute("delete from ops.int_zone_counted_tweets__marks")
     before = dict(rows(flow, "select tweet_id, total_engagement from core.twitter_tweet_metrics"))
     # In some hours of this small world nobody likes anything.
     run_hours(flow, taking, 6)
@@ -294,11 +294,8 @@ def test_look_ups_mark_the_buckets_whose_sums_they_change(flow: Pipeline, provid
         where
             links.tweet_id = any(%s)
             and not exists (
-                select from ops.int_zone_author_hourly__marks as marks
-                where
-                    marks.zone_id = links.zone_id
-                    and marks.hour = date_trunc('hour', links.twitter_created_at, 'UTC')
-                    and marks.author_profile_id = links.author_profile_id
+                select from ops.int_zone_counted_tweets__marks as marks
+                where marks.tweet_id = links.tweet_id
             )
         """,
         list(changed),

@@ -33,7 +33,7 @@ TABLES = (
     "core.twitter_tweet_zones",
     "core.twitter_compliance_events",
     "core.twitter_rules",
-    "ops.int_zone_author_hourly__marks",
+    "ops.int_zone_counted_tweets__marks",
     "ops.delivery_accounting",
     "raw.dead_letters",
 )

@@ -129,12 +129,12 @@ def test_every_change_of_a_zones_facts_is_marked(db: Connection, world: list[Obs
     chance = random.Random(seed)
     landing.empty(db)
     landing.add_rules(db)
-    seen: dict[Any, Any] = {}
+    seen: dict[int, Any] = {}
     worker = Worker(db)
     for index, observation in enumerate(chance.sample(world, len(world))):
         observation.land(db, NOW + timedelta(seconds=index))
         worker.drain()
-        now = buckets(db)
+        now = facts_by_tweet(db)
         changed = {key for key in now.keys() | seen.keys() if now.get(key) != seen.get(key)}
         assert changed <= landing.marks(db)
         seen = now
@@ -161,15 +161,14 @@ def embedded(tweet: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
         yield from embedded(tweet["quoted_tweet"])
 
 
-def buckets(connection: Connection) -> dict[Any, Any]:
-    """Return, for each zone, hour and author, everything that a mart could show of it."""
+def facts_by_tweet(connection: Connection) -> dict[int, Any]:
+    """Return, for each tweet in a zone, everything that a mart could show of it."""
     found = connection.execute(
         """
         select
-            links.zone_id,
-            date_trunc('hour', links.twitter_created_at, 'UTC'),
-            links.author_profile_id,
+            links.tweet_id,
             jsonb_agg(jsonb_build_array(
+                links.zone_id, links.twitter_created_at, links.author_profile_id,
                 tweets.text, tweets.retweeted_tweet_id, tweets.quoted_tweet_id, metrics.total_engagement,
                 metrics.retweet_count, metrics.reply_count, metrics.like_count, metrics.quote_count,
                 metrics.view_count, metrics.bookmark_count, (
@@ -177,11 +176,11 @@ def buckets(connection: Connection) -> dict[Any, Any]:
                     from core.twitter_entities as entities
                     where entities.tweet_id = links.tweet_id
                 )
-            ) order by links.tweet_id)
+            ) order by links.zone_id)
         from core.twitter_tweet_zones as links
         inner join core.twitter_tweets as tweets on links.tweet_id = tweets.tweet_id
         inner join core.twitter_tweet_metrics as metrics on links.tweet_id = metrics.tweet_id
-        group by 1, 2, 3
+        group by links.tweet_id
         """
     )
-    return {row[:3]: row[3] for row in found}
+    return dict(found.fetchall())

@@ -1,7 +1,7 @@
 -- One row per zone and hashtag (normal form) used in the 24 h that end with the open hour of as_of, included whole.
--- Built from int_zone_tag_author_window: triggers there carry every change over as a difference (new - old), at once. This
--- query is what they keep true; it builds the buckets that are marked: all at first, and wrong ones.
--- Late data, and hours that the window leaves and reaches: changed in the transaction that changes the authors' rows.
+-- Built from int_zone_counted_tweets, together with int_zone_tag_author_window, by differences (new - old). This query is
+-- what they keep true; it builds the buckets that are marked: all at first, and wrong ones.
+-- Late data: a tweet that is counted anew changes the window in the same transaction.
 -- Read by twitter_trending_hashtags.
 {{
     config(
@@ -20,101 +20,103 @@ with claims as (
     from {{ source('ledger', 'int_zone_tag_window__claims') }} as claims
 ),
 
-authors as (
+tag_uses as (
+    select * from {{ ref('int_zone_hashtag_uses') }}
+),
+
+tag_authors as (
     select * from {{ ref('int_zone_tag_author_window') }}
 ),
 
--- One claim at a time, by index: a join would read every tag for the sake of the claimed ones.
-windowed as (
+bounds as materialized (
     select
-        found.zone_id,
-        found.hashtag,
-        found.tweet_count,
-        found.known_engagement,
-        found.engagement_known_count,
-        found.last_used_at,
-        found.spellings,
-        found.spelling_counts,
-        found.top_tweet_ids,
-        found.top_tweet_engagements
+        date_trunc('hour', state.as_of, 'UTC') as open_hour,
+        date_trunc('hour', state.as_of, 'UTC') - interval '23 hours' as first_hour,
+        core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours') as first_tweet_id,
+        core.end_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') + interval '1 hour') as end_tweet_id
+    from {{ source('ledger', 'mart_state') }} as state
+    where state.model = 'int_zone_tag_window'
+),
+
+-- One claim at a time, by index: a join would read every tag for the sake of the claimed ones.
+authors as (
+    select distinct found.author_profile_id
     from claims
     inner join lateral (
-        select authors.*
-        from authors
-        where authors.zone_id = claims.zone_id and authors.hashtag = claims.hashtag
+        select tag_authors.author_profile_id
+        from tag_authors
+        where tag_authors.zone_id = claims.zone_id and tag_authors.hashtag = claims.hashtag
         offset 0
     ) as found on true
 ),
 
-sums as (
+-- The tweets of one author at a time, by index, and only then the claims: joined the other way round, an author's tweets
+-- are gone through for each tag.
+found_uses as materialized (
     select
-        windowed.zone_id,
-        windowed.hashtag,
-        sum(windowed.tweet_count)::bigint as tweet_count,
-        count(*) as author_count,
-        sum(windowed.known_engagement)::bigint as known_engagement,
-        sum(windowed.engagement_known_count)::bigint as engagement_known_count,
-        max(windowed.last_used_at) as last_used_at
-    from windowed
-    group by windowed.zone_id, windowed.hashtag
+        authors.author_profile_id,
+        found.zone_id,
+        found.hashtag,
+        found.original_hashtag,
+        found.tweet_id,
+        found.twitter_created_at,
+        found.total_engagement
+    from authors
+    cross join bounds
+    inner join lateral (
+        select
+            tag_uses.zone_id,
+            tag_uses.hashtag,
+            tag_uses.original_hashtag,
+            tag_uses.tweet_id,
+            tag_uses.twitter_created_at,
+            tag_uses.total_engagement
+        from tag_uses
+        where
+            tag_uses.author_profile_id = authors.author_profile_id
+            and tag_uses.tweet_id >= bounds.first_tweet_id
+            and tag_uses.tweet_id < bounds.end_tweet_id
+            and tag_uses.hour >= bounds.first_hour
+            and tag_uses.hour <= bounds.open_hour
+        offset 0
+    ) as found on true
 ),
 
-votes as (
+uses as (
     select
-        windowed.zone_id,
-        windowed.hashtag,
-        vote.original_hashtag,
-        sum(vote.vote_count)::bigint as vote_count
-    from windowed
-    cross join lateral unnest(windowed.spellings, windowed.spelling_counts) as vote (original_hashtag, vote_count)
-    group by windowed.zone_id, windowed.hashtag, vote.original_hashtag
-),
-
-spellings as (
-    select
-        votes.zone_id,
-        votes.hashtag,
-        array_agg(
-            votes.original_hashtag
-            order by votes.vote_count desc, votes.original_hashtag collate "C"  -- noqa: references.consistent
-        ) as spellings,
-        array_agg(
-            votes.vote_count
-            order by votes.vote_count desc, votes.original_hashtag collate "C"  -- noqa: references.consistent
-        ) as spelling_counts
-    from votes
-    group by votes.zone_id, votes.hashtag
-),
-
-samples as (
-    select
-        windowed.zone_id,
-        windowed.hashtag,
-        (array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3]
-            as top_tweet_ids,
-        (array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3]
-            as top_tweet_engagements
-    from windowed
-    cross join lateral unnest(windowed.top_tweet_ids, windowed.top_tweet_engagements) as entry (tweet_id, engagement)
-    group by windowed.zone_id, windowed.hashtag
+        found_uses.*,
+        count(*) over spelling as vote_count,
+        row_number() over (spelling order by found_uses.tweet_id) = 1 as is_first_of_spelling
+    from found_uses
+    inner join claims on found_uses.zone_id = claims.zone_id and found_uses.hashtag = claims.hashtag
+    window spelling as (
+        partition by found_uses.zone_id, found_uses.hashtag, found_uses.original_hashtag
+    )
 ),
 
 final as (
     select
-        sums.zone_id,
-        sums.hashtag,
-        sums.tweet_count,
-        sums.author_count,
-        sums.known_engagement,
-        sums.engagement_known_count,
-        sums.last_used_at,
-        spellings.spellings,
-        spellings.spelling_counts,
-        samples.top_tweet_ids,
-        samples.top_tweet_engagements
-    from sums
-    inner join spellings on sums.zone_id = spellings.zone_id and sums.hashtag = spellings.hashtag
-    inner join samples on sums.zone_id = samples.zone_id and sums.hashtag = samples.hashtag
+        uses.zone_id,
+        uses.hashtag,
+        count(*) as tweet_count,
+        count(distinct uses.author_profile_id) as author_count,
+        coalesce(sum(uses.total_engagement), 0)::bigint as known_engagement,
+        count(uses.total_engagement) as engagement_known_count,
+        max(uses.twitter_created_at) as last_used_at,
+        array_agg(
+            uses.original_hashtag
+            order by uses.vote_count desc, uses.original_hashtag collate "C"  -- noqa: references.consistent
+        ) filter (where uses.is_first_of_spelling) as spellings,
+        array_agg(
+            uses.vote_count
+            order by uses.vote_count desc, uses.original_hashtag collate "C"  -- noqa: references.consistent
+        ) filter (where uses.is_first_of_spelling) as spelling_counts,
+        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
+            as top_tweet_ids,
+        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
+            as top_tweet_engagements
+    from uses
+    group by uses.zone_id, uses.hashtag
 )
 
 select * from final

@@ -1,6 +1,5 @@
 -- One row per zone and hashtag (normal form) used in the 24 h that end at as_of: 23 whole hours and the open one.
--- Built from int_zone_tag_window, for the claimed hashtags; from int_zone_tag_author_window where the open hour holds
--- tweets from after as_of.
+-- Built from int_zone_tag_window, for the claimed hashtags; where the open hour holds tweets from after as_of, without them.
 -- Late data: claimed when the tag's window changed, be it by time alone (T21).
 -- Read by BI tools and the data layer's trending; sample texts are in twitter_trending_hashtag_samples.
 {{
@@ -38,6 +37,7 @@ bounds as materialized (
         date_trunc('hour', state.as_of, 'UTC') as open_hour,
         date_trunc('hour', state.as_of, 'UTC') - interval '23 hours' as first_hour,
         core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours') as first_tweet_id,
+        core.first_tweet_id_of(state.as_of) as first_tweet_id_after,
         core.end_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') + interval '1 hour') as end_tweet_id
     from {{ source('ledger', 'mart_state') }} as state
     where state.model = 'twitter_trending_hashtags'
@@ -75,161 +75,212 @@ whole as (
 ),
 
 -- From here on only tags with tweets of the open hour after as_of: those must not count.
-windowed as (
+cut as (
+    select
+        found_totals.zone_id,
+        found_totals.hashtag,
+        found_totals.tweet_count,
+        found_totals.author_count,
+        found_totals.known_engagement,
+        found_totals.engagement_known_count,
+        found_totals.spellings,
+        found_totals.spelling_counts
+    from found_totals
+    where found_totals.is_cut
+),
+
+later_uses as materialized (
+    select
+        uses.zone_id,
+        uses.hashtag,
+        uses.author_profile_id,
+        uses.original_hashtag,
+        uses.total_engagement
+    from bounds
+    inner join lateral (
+        select uses.*
+        from uses
+        where
+            uses.tweet_id >= bounds.first_tweet_id_after
+            and uses.tweet_id < bounds.end_tweet_id
+            and uses.hour = bounds.open_hour
+            and uses.twitter_created_at > bounds.as_of
+        offset 0
+    ) as uses on true
+    inner join cut on uses.zone_id = cut.zone_id and uses.hashtag = cut.hashtag
+),
+
+later_sums as (
+    select
+        later_uses.zone_id,
+        later_uses.hashtag,
+        count(*) as tweet_count,
+        coalesce(sum(later_uses.total_engagement), 0)::bigint as known_engagement,
+        count(later_uses.total_engagement) as engagement_known_count
+    from later_uses
+    group by later_uses.zone_id, later_uses.hashtag
+),
+
+later_authors as (
+    select
+        later_uses.zone_id,
+        later_uses.hashtag,
+        later_uses.author_profile_id,
+        count(*) as tweet_count
+    from later_uses
+    group by later_uses.zone_id, later_uses.hashtag, later_uses.author_profile_id
+),
+
+-- Authors of tweets before as_of.
+earlier_authors as materialized (
     select
         found.zone_id,
         found.hashtag,
         found.author_profile_id,
-        found.tweet_count,
-        found.known_engagement,
-        found.engagement_known_count,
         found.last_used_at,
-        found.spellings,
-        found.spelling_counts,
-        found.top_tweet_ids,
-        found.top_tweet_engagements,
-        found.last_used_at > found_totals.as_of as reaches_beyond
-    from found_totals
+        later_authors.zone_id is not null as reaches_beyond,
+        row_number() over (
+            partition by found.zone_id, found.hashtag, later_authors.zone_id is null
+            order by found.best_engagement desc nulls last, found.best_tweet_id desc
+        ) as place
+    from cut
     inner join lateral (
         select authors.*
         from authors
-        where authors.zone_id = found_totals.zone_id and authors.hashtag = found_totals.hashtag
+        where authors.zone_id = cut.zone_id and authors.hashtag = cut.hashtag
         offset 0
     ) as found on true
-    where found_totals.is_cut
+    left join later_authors
+        on
+            found.zone_id = later_authors.zone_id
+            and found.hashtag = later_authors.hashtag
+            and found.author_profile_id = later_authors.author_profile_id
+    where found.tweet_count > coalesce(later_authors.tweet_count, 0)
 ),
 
--- The tweets of one author at a time, by index; those of all of the author's tags at once.
-cut_authors as (
+author_sums as (
     select
-        windowed.author_profile_id,
-        array_agg(distinct windowed.hashtag) as hashtags
-    from windowed
-    where windowed.reaches_beyond
-    group by windowed.author_profile_id
+        earlier_authors.zone_id,
+        earlier_authors.hashtag,
+        count(*) as author_count,
+        max(earlier_authors.last_used_at) filter (where not earlier_authors.reaches_beyond) as last_used_at
+    from earlier_authors
+    group by earlier_authors.zone_id, earlier_authors.hashtag
 ),
 
-cut_uses as (
+-- Whose tweets are to be looked at one by one: authors of later ones, too, and those of the three best, whose authors all
+-- three best tweets are by. The tweets of one author at a time, by index, and only then the tags.
+read_authors as (
+    select
+        earlier_authors.zone_id,
+        earlier_authors.hashtag,
+        earlier_authors.author_profile_id
+    from earlier_authors
+    where earlier_authors.reaches_beyond or earlier_authors.place <= 3
+),
+
+read_uses as materialized (
     select
         found.zone_id,
         found.hashtag,
-        cut_authors.author_profile_id,
-        found.original_hashtag,
+        single_authors.author_profile_id,
         found.tweet_id,
         found.twitter_created_at,
         found.total_engagement
-    from cut_authors
+    from (select distinct read_authors.author_profile_id from read_authors) as single_authors
     cross join bounds
     inner join lateral (
         select
             uses.zone_id,
             uses.hashtag,
-            uses.original_hashtag,
             uses.tweet_id,
             uses.twitter_created_at,
             uses.total_engagement
         from uses
         where
-            uses.author_profile_id = cut_authors.author_profile_id
+            uses.author_profile_id = single_authors.author_profile_id
             and uses.tweet_id >= bounds.first_tweet_id
             and uses.tweet_id < bounds.end_tweet_id
             and uses.hour >= bounds.first_hour
             and uses.hour <= bounds.open_hour
             and uses.twitter_created_at <= bounds.as_of
-            and uses.hashtag = any(cut_authors.hashtags)
         offset 0
     ) as found on true
 ),
 
--- Rows of authors, or of a single tweet of an author whose row reaches beyond as_of.
-partials as (
+samples as (
     select
-        windowed.zone_id,
-        windowed.hashtag,
-        windowed.author_profile_id,
-        windowed.tweet_count,
-        windowed.known_engagement,
-        windowed.engagement_known_count,
-        windowed.last_used_at,
-        windowed.spellings,
-        windowed.spelling_counts,
-        windowed.top_tweet_ids,
-        windowed.top_tweet_engagements
-    from windowed
-    where not windowed.reaches_beyond
-    union all
-    select
-        cut_uses.zone_id,
-        cut_uses.hashtag,
-        cut_uses.author_profile_id,
-        1 as tweet_count,
-        coalesce(cut_uses.total_engagement, 0) as known_engagement,
-        case when cut_uses.total_engagement is null then 0 else 1 end as engagement_known_count,
-        cut_uses.twitter_created_at as last_used_at,
-        array[cut_uses.original_hashtag] as spellings,
-        array[1::bigint] as spelling_counts,
-        array[cut_uses.tweet_id] as top_tweet_ids,
-        array[cut_uses.total_engagement] as top_tweet_engagements
-    from cut_uses
-    inner join windowed
+        read_uses.zone_id,
+        read_uses.hashtag,
+        max(read_uses.twitter_created_at) as last_used_at,
+        (
+            array_agg(
+                read_uses.tweet_id::text
+                order by read_uses.total_engagement desc nulls last, read_uses.tweet_id desc
+            )
+        )[1:3] as sample_tweets
+    from read_uses
+    inner join read_authors
         on
-            windowed.reaches_beyond
-            and cut_uses.zone_id = windowed.zone_id
-            and cut_uses.hashtag = windowed.hashtag
-            and cut_uses.author_profile_id = windowed.author_profile_id
+            read_uses.zone_id = read_authors.zone_id
+            and read_uses.hashtag = read_authors.hashtag
+            and read_uses.author_profile_id = read_authors.author_profile_id
+    group by read_uses.zone_id, read_uses.hashtag
 ),
 
-sums as (
+votes as (
     select
-        partials.zone_id,
-        partials.hashtag,
-        sum(partials.tweet_count)::bigint as tweet_count_24h,
-        count(distinct partials.author_profile_id) as unique_authors_24h,
-        case when sum(partials.engagement_known_count) > 0 then sum(partials.known_engagement)::bigint end
-            as total_engagement_24h,
-        max(partials.last_used_at) as last_used_at
-    from partials
-    group by partials.zone_id, partials.hashtag
+        cut.zone_id,
+        cut.hashtag,
+        vote.original_hashtag,
+        vote.vote_count
+    from cut
+    cross join lateral unnest(cut.spellings, cut.spelling_counts) as vote (original_hashtag, vote_count)
+    union all
+    select
+        later_uses.zone_id,
+        later_uses.hashtag,
+        later_uses.original_hashtag,
+        -1 as vote_count
+    from later_uses
 ),
 
 spellings as (
     select
-        partials.zone_id,
-        partials.hashtag,
-        vote.original_hashtag,
+        votes.zone_id,
+        votes.hashtag,
+        votes.original_hashtag,
         row_number() over (
-            partition by partials.zone_id, partials.hashtag
+            partition by votes.zone_id, votes.hashtag
             order by
-                sum(vote.vote_count) desc,
-                vote.original_hashtag collate "C"  -- noqa: references.consistent
+                sum(votes.vote_count) desc,
+                votes.original_hashtag collate "C"  -- noqa: references.consistent
         ) as place
-    from partials
-    cross join lateral unnest(partials.spellings, partials.spelling_counts) as vote (original_hashtag, vote_count)
-    group by partials.zone_id, partials.hashtag, vote.original_hashtag
+    from votes
+    group by votes.zone_id, votes.hashtag, votes.original_hashtag
 ),
 
-candidates as (
+without_later as (
     select
-        partials.zone_id,
-        partials.hashtag,
-        candidate.tweet_id,
-        row_number() over (
-            partition by partials.zone_id, partials.hashtag
-            order by candidate.total_engagement desc nulls last, candidate.tweet_id desc
-        ) as place
-    from partials
-    cross join lateral unnest(partials.top_tweet_ids, partials.top_tweet_engagements)
-        as candidate (tweet_id, total_engagement)
-),
-
-samples as (
-    select
-        candidates.zone_id,
-        candidates.hashtag,
-        array_agg(candidates.tweet_id::text order by candidates.place) as sample_tweets
-    from candidates
-    where candidates.place <= 3
-    group by candidates.zone_id, candidates.hashtag
+        cut.zone_id,
+        cut.hashtag,
+        spellings.original_hashtag,
+        cut.tweet_count - later_sums.tweet_count as tweet_count_24h,
+        author_sums.author_count as unique_authors_24h,
+        case
+            when cut.engagement_known_count > later_sums.engagement_known_count
+                then cut.known_engagement - later_sums.known_engagement
+        end as total_engagement_24h,
+        greatest(author_sums.last_used_at, samples.last_used_at) as last_used_at,
+        samples.sample_tweets,
+        bounds.as_of
+    from cut
+    cross join bounds
+    inner join later_sums on cut.zone_id = later_sums.zone_id and cut.hashtag = later_sums.hashtag
+    inner join author_sums on cut.zone_id = author_sums.zone_id and cut.hashtag = author_sums.hashtag
+    inner join samples on cut.zone_id = samples.zone_id and cut.hashtag = samples.hashtag
+    inner join spellings
+        on cut.zone_id = spellings.zone_id and cut.hashtag = spellings.hashtag and spellings.place = 1
 ),
 
 final as (
@@ -246,20 +297,16 @@ final as (
     from whole
     union all
     select
-        sums.zone_id,
-        sums.hashtag,
-        spellings.original_hashtag,
-        sums.tweet_count_24h,
-        sums.unique_authors_24h,
-        sums.total_engagement_24h,
-        sums.last_used_at,
-        samples.sample_tweets,
-        bounds.as_of
-    from sums
-    cross join bounds
-    inner join spellings
-        on sums.zone_id = spellings.zone_id and sums.hashtag = spellings.hashtag and spellings.place = 1
-    inner join samples on sums.zone_id = samples.zone_id and sums.hashtag = samples.hashtag
+        without_later.zone_id,
+        without_later.hashtag,
+        without_later.original_hashtag,
+        without_later.tweet_count_24h,
+        without_later.unique_authors_24h,
+        without_later.total_engagement_24h,
+        without_later.last_used_at,
+        without_later.sample_tweets,
+        without_later.as_of
+    from without_later
 )
 
 select * from final
