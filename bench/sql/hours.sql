@@ -102,8 +102,17 @@ windows as (
         counted.author_profile_id
     from intermediate.int_zone_counted_tweets as counted
     where counted.hour >= %(as_of)s::timestamptz - interval '25 hours'
+),
+
+tags as (
+    insert into ops.int_zone_tag_window__marks (zone_id, hashtag)
+    select distinct
+        counted.zone_id,
+        unnest(counted.hashtags)
+    from intermediate.int_zone_counted_tweets as counted
+    where counted.hour >= %(as_of)s::timestamptz - interval '25 hours'
 )
 
-insert into ops.twitter_zone_stats_hourly__marks (zone_id, hour)
+insert into ops.int_zone_hourly__marks (zone_id, hour)
 select distinct hours.zone_id, hours.hour
 from intermediate.int_zone_author_hourly as hours;

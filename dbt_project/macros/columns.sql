@@ -19,3 +19,18 @@
     {% endcall %}
     {{ return(sql_convert_columns_in_relation(load_result('get_columns_in_relation').table)) }}
 {%- endmacro %}
+
+{#- Likewise, who may do what: dbt's own way, through information_schema.role_table_grants, takes 1 ms. -#}
+{% macro postgres__get_show_grant_sql(relation) -%}
+    select
+        grantees.rolname::text as grantee,
+        granted.privilege_type
+    from pg_catalog.pg_class as tables
+    cross join lateral aclexplode(tables.relacl) as granted
+    inner join pg_catalog.pg_roles as grantees on granted.grantee = grantees.oid
+    inner join pg_catalog.pg_roles as grantors on granted.grantor = grantors.oid
+    where
+        tables.oid = to_regclass('{{ relation.include(database=false) }}')
+        and grantors.rolname = current_role
+        and grantees.rolname <> current_role
+{%- endmacro %}

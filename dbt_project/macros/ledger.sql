@@ -60,6 +60,17 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{#- The columns of a claim as the model's primary key has them. -#}
+{% macro ledger_claims_order(ledger) -%}
+    {%- set ordered = [] -%}
+    {%- for constraint in model.constraints if constraint.type == 'primary_key' -%}
+        {%- for column in constraint.columns if column in ledger.bucket -%}
+            {%- do ordered.append(column) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(ordered or ledger.bucket) }}
+{%- endmacro %}
+
 {#- Marks of one bucket lie side by side in this order, so that a bound seldom splits them. -#}
 {% macro ledger_newest_first(ledger) -%}
     newest.{{ ledger.newest_first }} desc
@@ -246,11 +257,13 @@ with taken as (
 insert into {{ ledger_claims(name) }} ({{ bucket }})
     {%- if ledger.marked_by is defined %}
 select distinct {{ ledger_columns(ledger.bucket, 'touched') }}
-from ({{ context[name ~ '__buckets_of']('taken', this) }}) as touched;
+from ({{ context[name ~ '__buckets_of']('taken', this) }}) as touched
     {%- else %}
 select distinct {{ ledger_columns(ledger.bucket, 'taken') }}
-from taken;
+from taken
     {%- endif %}
+-- In the order of the primary key, so that the claims are looked up side by side.
+order by {{ ledger_columns(ledger_claims_order(ledger)) }};
 
     {%- if ledger.sealed_by is defined %}
 
@@ -306,6 +319,12 @@ inner join {{ this }} as built on {{ ledger_equal(ledger.bucket, 'claims', 'buil
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | list -%}
     {%- set others = columns | reject('in', key) | list -%}
     {%- set compared = others | reject('in', ledger.get('not_compared', [])) | list -%}
+do $replace$
+begin
+if not exists (select 1 from {{ ledger_claims(model.name) }}) then
+    return;
+end if;
+
 -- What differs, found in one pass over what is stored of the claimed buckets. A bucket is looked up by index, whatever
 -- the planner thinks of the claims; a search for each row would go through a loud tag's uses again and again.
 create temp table ledger_changes on commit drop as
@@ -343,6 +362,8 @@ insert into {{ target }} ({{ ledger_columns(columns) }})
 select {{ ledger_columns(columns, 'built') }}
 from ledger_changes as built
 where built.stored_ctid is null;
+end
+$replace$;
 {% endmacro %}
 
 

@@ -22,6 +22,12 @@
     select present.zone_id, present.hour, present.author_profile_id from {{ target }} as present
 {% endmacro %}
 
+{% macro int_zone_hourly__all_buckets(target) %}
+    select hours.zone_id, hours.hour from {{ ref('int_zone_author_hourly') }} as hours
+    union
+    select present.zone_id, present.hour from {{ target }} as present
+{% endmacro %}
+
 {% macro int_zone_author_totals__all_buckets(target) %}
     select hours.zone_id, hours.author_profile_id from {{ ref('int_zone_author_hourly') }} as hours
     union
@@ -134,7 +140,7 @@ inner join lateral (
 {% endmacro %}
 
 {% macro twitter_zone_stats_hourly__all_buckets(target) %}
-    select hours.zone_id, hours.hour from {{ ref('int_zone_author_hourly') }} as hours
+    select hours.zone_id, hours.hour from {{ ref('int_zone_hourly') }} as hours
     union
     select coverage.zone_id, coverage.hour from {{ ref('stg_ops__zone_hour_coverage') }} as coverage
     union
@@ -349,6 +355,7 @@ inner join {{ ref('int_zone_tag_window') }} as tags on state.as_of < tags.last_u
 where state.model = 'twitter_trending_hashtags' and state.as_of < state.previous_as_of;
 {% endmacro %}
 
+{#- Tags with tweets from after as_of; in most builds there is no such tweet at all. -#}
 {% macro twitter_trending_hashtags__further_release() %}
 delete from ops.twitter_trending_hashtags__cut as cut
 using {{ ledger_claims('twitter_trending_hashtags') }} as claims
@@ -364,5 +371,12 @@ inner join lateral (
     where tags.zone_id = claims.zone_id and tags.hashtag = claims.hashtag
     offset 0
 ) as found on state.as_of < found.last_used_at
-where state.model = 'twitter_trending_hashtags';
+where
+    state.model = 'twitter_trending_hashtags'
+    and exists (
+        select 1
+        from {{ ref('int_zone_hashtag_uses') }} as uses
+        inner join ops.mart_state as present on uses.tweet_id >= core.first_tweet_id_of(present.as_of)
+        where present.model = 'twitter_trending_hashtags'
+    );
 {% endmacro %}

@@ -19,6 +19,7 @@ from database import named_sql
 MODELS = (
     "int_zone_counted_tweets",
     "int_zone_author_hourly",
+    "int_zone_hourly",
     "int_zone_author_totals",
     "int_zone_tag_author_window",
     "int_zone_tag_window",

@@ -24,6 +24,8 @@ from (
     union all
     select 'int_zone_author_hourly', count(*) from ops.int_zone_author_hourly__marks
     union all
+    select 'int_zone_hourly', count(*) from ops.int_zone_hourly__marks
+    union all
     select 'int_zone_author_totals', count(*) from ops.int_zone_author_totals__marks
     union all
     select 'int_zone_tag_author_hourly', count(*) from ops.int_zone_tag_author_hourly__marks

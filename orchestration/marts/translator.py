@@ -32,6 +32,7 @@ FRESHNESS = {
     "int_zone_counted_tweets": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_author_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_tag_author_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
+    "int_zone_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_author_totals": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_tag_author_window": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_tag_window": (timedelta(minutes=18), timedelta(minutes=45)),

@@ -59,6 +59,8 @@ from candidates
 except
 select marks.zone_id, marks.hour from ops.twitter_zone_stats_hourly__marks as marks
 except
+select marks.zone_id, marks.hour from ops.int_zone_hourly__marks as marks
+except
 select marks.zone_id, marks.hour from ops.waiting_author_hours() as marks;
 
 -- name: recount
@@ -185,14 +187,84 @@ with present as (
     inner join checked_buckets on mart.zone_id = checked_buckets.zone_id and mart.hour = checked_buckets.hour
 ),
 
+hours as (
+    select
+        hours.zone_id,
+        hours.hour,
+        hours.author_count,
+        hours.tweet_count,
+        hours.tweets_with_media,
+        hours.tweets_with_links,
+        hours.reply_tweets,
+        hours.known_retweets,
+        hours.known_replies,
+        hours.known_likes,
+        hours.known_quotes,
+        hours.known_views,
+        hours.known_bookmarks,
+        hours.known_engagement,
+        hours.retweets_known_count,
+        hours.replies_known_count,
+        hours.likes_known_count,
+        hours.quotes_known_count,
+        hours.views_known_count,
+        hours.bookmarks_known_count,
+        hours.engagement_known_count,
+        hours.sentiment_sum,
+        hours.sentiment_count
+    from checked_buckets
+    inner join intermediate.int_zone_hourly as hours
+        on checked_buckets.zone_id = hours.zone_id and checked_buckets.hour = hours.hour
+),
+
+summed as (
+    select
+        authors.zone_id,
+        authors.hour,
+        count(*) as author_count,
+        sum(authors.tweet_count)::bigint as tweet_count,
+        sum(authors.tweets_with_media)::bigint as tweets_with_media,
+        sum(authors.tweets_with_links)::bigint as tweets_with_links,
+        sum(authors.reply_tweets)::bigint as reply_tweets,
+        coalesce(sum(authors.total_retweets), 0)::bigint as known_retweets,
+        coalesce(sum(authors.total_replies), 0)::bigint as known_replies,
+        coalesce(sum(authors.total_likes), 0)::bigint as known_likes,
+        coalesce(sum(authors.total_quotes), 0)::bigint as known_quotes,
+        coalesce(sum(authors.total_views), 0)::bigint as known_views,
+        coalesce(sum(authors.total_bookmarks), 0)::bigint as known_bookmarks,
+        coalesce(sum(authors.total_engagement), 0)::bigint as known_engagement,
+        sum(authors.retweets_known_count)::bigint as retweets_known_count,
+        sum(authors.replies_known_count)::bigint as replies_known_count,
+        sum(authors.likes_known_count)::bigint as likes_known_count,
+        sum(authors.quotes_known_count)::bigint as quotes_known_count,
+        sum(authors.views_known_count)::bigint as views_known_count,
+        sum(authors.bookmarks_known_count)::bigint as bookmarks_known_count,
+        sum(authors.engagement_known_count)::bigint as engagement_known_count,
+        coalesce(sum(authors.sentiment_sum), 0) as sentiment_sum,
+        sum(authors.sentiment_count)::bigint as sentiment_count
+    from checked_buckets
+    inner join intermediate.int_zone_author_hourly as authors
+        on checked_buckets.zone_id = authors.zone_id and checked_buckets.hour = authors.hour
+    group by authors.zone_id, authors.hour
+),
+
 differences as (
     (select * from present except all select * from recounted)
     union all
     (select * from recounted except all select * from present)
+),
+
+hour_differences as (
+    (select * from hours except all select * from summed)
+    union all
+    (select * from summed except all select * from hours)
 )
 
-select distinct differences.zone_id, differences.hour
-from differences;
+select differences.zone_id, differences.hour
+from differences
+union
+select hour_differences.zone_id, hour_differences.hour
+from hour_differences;
 
 -- name: mark
 -- From the bottom: what the mart is built from may be what is wrong.
@@ -219,6 +291,12 @@ tweets_below as (
     select distinct found.tweet_id
     from from_below
     cross join lateral ops.tweets_of_author_hour(from_below.hour, from_below.author_profile_id) as found (tweet_id)
+),
+
+hours as (
+    insert into ops.int_zone_hourly__marks (zone_id, hour)
+    select drifted_buckets.zone_id, drifted_buckets.hour
+    from drifted_buckets
 )
 
 insert into ops.twitter_zone_stats_hourly__marks (zone_id, hour)

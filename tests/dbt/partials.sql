@@ -114,6 +114,43 @@ present as (
 union all
 (select * from present except all select * from expected);
 
+-- name: int_zone_hourly
+with expected as (
+    select
+        links.zone_id,
+        date_trunc('hour', tweets.twitter_created_at, 'UTC') as hour,
+        count(distinct tweets.author_profile_id) as author_count,
+        count(*) as tweet_count,
+        count(*) filter (where tweets.has_media) as tweets_with_media,
+        count(*) filter (where tweets.has_links) as tweets_with_links,
+        count(*) filter (where tweets.is_reply) as reply_tweets,
+        coalesce(sum(metrics.retweet_count), 0)::bigint as known_retweets,
+        coalesce(sum(metrics.reply_count), 0)::bigint as known_replies,
+        coalesce(sum(metrics.like_count), 0)::bigint as known_likes,
+        coalesce(sum(metrics.quote_count), 0)::bigint as known_quotes,
+        coalesce(sum(metrics.view_count), 0)::bigint as known_views,
+        coalesce(sum(metrics.bookmark_count), 0)::bigint as known_bookmarks,
+        coalesce(sum(metrics.total_engagement), 0)::bigint as known_engagement,
+        count(metrics.retweet_count) as retweets_known_count,
+        count(metrics.reply_count) as replies_known_count,
+        count(metrics.like_count) as likes_known_count,
+        count(metrics.quote_count) as quotes_known_count,
+        count(metrics.view_count) as views_known_count,
+        count(metrics.bookmark_count) as bookmarks_known_count,
+        count(metrics.total_engagement) as engagement_known_count,
+        coalesce(sum(tweets.sentiment_score), 0) as sentiment_sum,
+        count(tweets.sentiment_score) as sentiment_count
+    from core.twitter_tweets as tweets
+    inner join core.twitter_tweet_zones as links on tweets.tweet_id = links.tweet_id
+    left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
+    where tweets.suppressed_at is null and links.suppressed_at is null
+    group by links.zone_id, date_trunc('hour', tweets.twitter_created_at, 'UTC')
+)
+
+(select * from expected except all select * from intermediate.int_zone_hourly)
+union all
+(select * from intermediate.int_zone_hourly except all select * from expected);
+
 -- name: int_zone_author_totals
 with expected as (
     select

@@ -54,10 +54,21 @@ CORRUPTIONS = {
     "trending": (TRENDING, "update marts.twitter_trending_hashtags set sample_tweets = '{}'"),
     "totals": (TOP_PROFILES, "update intermediate.int_zone_author_totals set known_engagement = -77"),
     "totals are gone": (TOP_PROFILES, "delete from intermediate.int_zone_author_totals"),
+    "hours": (ZONE_STATS, "update intermediate.int_zone_hourly set known_likes = -77"),
+    "hours are gone": (ZONE_STATS, "delete from intermediate.int_zone_hourly"),
+    "tags of authors": (TRENDING, "update intermediate.int_zone_tag_author_window set best_engagement = 77"),
+    "tags of authors are gone": (TRENDING, "delete from intermediate.int_zone_tag_author_window"),
     "window": (TRENDING, "update intermediate.int_zone_tag_window set tweet_count = 77, spellings = '{x}'"),
     "window is gone": (TRENDING, "delete from intermediate.int_zone_tag_window"),
 }
 """What somebody may do to the tables that people or other tables read, and whose verification must find it."""
+
+CARRIED_CORRUPTIONS = {
+    "authors' hours": "update intermediate.int_zone_author_hourly set tweet_count = 77",
+    "tweets as counted": "update intermediate.int_zone_counted_tweets set total_engagement = 77",
+    "tweets as counted are gone": "delete from intermediate.int_zone_counted_tweets",
+}
+"""What triggers carry on to the tables above, as they carry any change: found once the marts are built of it."""
 
 
 class Histories(RuleBasedStateMachine):
@@ -217,6 +228,16 @@ class Histories(RuleBasedStateMachine):
         mart, statement = CORRUPTIONS[what]
         corrupted = self.facts.execute(statement.encode()).rowcount
         found = verify(self.facts, mart, slice_number=0, slice_count=1)
+        assert (found.drifted_bucket_count > 0) == (corrupted > 0)
+        self.build()
+        self.is_exact = True
+
+    @rule(what=st.sampled_from(list(CARRIED_CORRUPTIONS)))
+    def a_corruption_is_carried_on_before_it_is_found(self, what: str) -> None:
+        self.build()
+        corrupted = self.facts.execute(CARRIED_CORRUPTIONS[what].encode()).rowcount
+        self.build()
+        found = verify(self.facts, ZONE_STATS, slice_number=0, slice_count=1)
         assert (found.drifted_bucket_count > 0) == (corrupted > 0)
         self.build()
         self.is_exact = True

@@ -13,6 +13,18 @@ create table ops.int_zone_counted_tweets__claims (
     constraint int_zone_counted_tweets__claims_pkey primary key (tweet_id)
 );
 
+create table ops.int_zone_hourly__marks (
+    zone_id uuid not null,
+    hour timestamptz not null,
+    marked_at timestamptz not null default now()
+);
+
+create table ops.int_zone_hourly__claims (
+    zone_id uuid not null,
+    hour timestamptz not null,
+    constraint int_zone_hourly__claims_pkey primary key (zone_id, hour)
+);
+
 create table ops.int_zone_tag_author_window__marks (
     zone_id uuid not null,
     hashtag text not null,
@@ -35,6 +47,10 @@ comment on table ops.int_zone_author_hourly__marks is
     'Buckets of int_zone_author_hourly to be summed anew; ordinary changes arrive as differences';
 comment on table ops.int_zone_author_hourly__claims is
     'Buckets that the latest build of int_zone_author_hourly rebuilt';
+comment on table ops.int_zone_hourly__marks is
+    'Buckets of int_zone_hourly to be summed anew; ordinary changes arrive as differences';
+comment on table ops.int_zone_hourly__claims is
+    'Buckets that the latest build of int_zone_hourly rebuilt';
 comment on table ops.int_zone_tag_author_window__marks is
     'Buckets of int_zone_tag_author_window to be summed anew; ordinary changes arrive as differences';
 comment on table ops.int_zone_tag_author_window__claims is
@@ -42,6 +58,7 @@ comment on table ops.int_zone_tag_author_window__claims is
 
 grant select, insert, update, delete on
     ops.int_zone_counted_tweets__marks, ops.int_zone_counted_tweets__claims,
+    ops.int_zone_hourly__marks, ops.int_zone_hourly__claims,
     ops.int_zone_tag_author_window__marks, ops.int_zone_tag_author_window__claims
 to pipeline;
 
@@ -234,6 +251,8 @@ sums as (
         filter (where sign = -1) as lost_top
     from differences
     group by zone_id, hour, author_profile_id
+    -- In the order of the index that they are looked up by.
+    order by author_profile_id, zone_id, hour
 ),
 
 compared as (
@@ -312,12 +331,6 @@ changed as (
             and counted.hour = compared.hour
             and counted.zone_id = compared.zone_id
     ) as remaining on true
-),
-
-marked_hours as (
-    insert into ops.twitter_zone_stats_hourly__marks (zone_id, hour)
-    select distinct changed.zone_id, changed.hour
-    from changed
 ),
 
 marked_tops as (
@@ -440,6 +453,114 @@ end
 $$;
 
 
+-- int_zone_author_hourly -> int_zone_hourly. An author comes or goes with his row.
+create function ops.maintain_zone_hourly() returns trigger
+    language plpgsql set search_path = pg_catalog, pg_temp
+    as
+$$
+declare
+    old_part constant text := 'select -1 as sign, * from old_rows';
+    new_part constant text := 'select 1 as sign, * from new_rows';
+begin
+    -- A statement's trigger is called even if it changed nothing.
+    if tg_op = 'INSERT' then
+        perform from new_rows limit 1;
+    else
+        perform from old_rows limit 1;
+    end if;
+    if not found then
+        return null;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_hourly', 0));
+    if not exists (select 1 from ops.mart_state as state where state.model = 'int_zone_hourly') then
+        return null;
+    end if;
+    execute format($sql$
+with sums as materialized (
+    select
+        zone_id,
+        hour,
+        sum(sign) as author_count,
+        sum(sign * tweet_count) as tweet_count,
+        sum(sign * tweets_with_media) as tweets_with_media,
+        sum(sign * tweets_with_links) as tweets_with_links,
+        sum(sign * reply_tweets) as reply_tweets,
+        coalesce(sum(sign * total_retweets), 0) as known_retweets,
+        coalesce(sum(sign * total_replies), 0) as known_replies,
+        coalesce(sum(sign * total_likes), 0) as known_likes,
+        coalesce(sum(sign * total_quotes), 0) as known_quotes,
+        coalesce(sum(sign * total_views), 0) as known_views,
+        coalesce(sum(sign * total_bookmarks), 0) as known_bookmarks,
+        coalesce(sum(sign * total_engagement), 0) as known_engagement,
+        sum(sign * retweets_known_count) as retweets_known_count,
+        sum(sign * replies_known_count) as replies_known_count,
+        sum(sign * likes_known_count) as likes_known_count,
+        sum(sign * quotes_known_count) as quotes_known_count,
+        sum(sign * views_known_count) as views_known_count,
+        sum(sign * bookmarks_known_count) as bookmarks_known_count,
+        sum(sign * engagement_known_count) as engagement_known_count,
+        coalesce(sum(sign * sentiment_sum), 0) as sentiment_sum,
+        sum(sign * sentiment_count) as sentiment_count
+    from (%s) as differences
+    group by zone_id, hour
+),
+
+marked as (
+    insert into ops.twitter_zone_stats_hourly__marks (zone_id, hour)
+    select sums.zone_id, sums.hour
+    from sums
+)
+
+insert into intermediate.int_zone_hourly as present (
+    zone_id, hour, author_count, tweet_count, tweets_with_media, tweets_with_links, reply_tweets, known_retweets,
+    known_replies, known_likes, known_quotes, known_views, known_bookmarks, known_engagement, retweets_known_count,
+    replies_known_count, likes_known_count, quotes_known_count, views_known_count, bookmarks_known_count,
+    engagement_known_count, sentiment_sum, sentiment_count
+)
+select
+    zone_id, hour, author_count, tweet_count, tweets_with_media, tweets_with_links, reply_tweets, known_retweets,
+    known_replies, known_likes, known_quotes, known_views, known_bookmarks, known_engagement, retweets_known_count,
+    replies_known_count, likes_known_count, quotes_known_count, views_known_count, bookmarks_known_count,
+    engagement_known_count, sentiment_sum, sentiment_count
+from sums
+on conflict (zone_id, hour) do update set
+    author_count = present.author_count + excluded.author_count,
+    tweet_count = present.tweet_count + excluded.tweet_count,
+    tweets_with_media = present.tweets_with_media + excluded.tweets_with_media,
+    tweets_with_links = present.tweets_with_links + excluded.tweets_with_links,
+    reply_tweets = present.reply_tweets + excluded.reply_tweets,
+    known_retweets = present.known_retweets + excluded.known_retweets,
+    known_replies = present.known_replies + excluded.known_replies,
+    known_likes = present.known_likes + excluded.known_likes,
+    known_quotes = present.known_quotes + excluded.known_quotes,
+    known_views = present.known_views + excluded.known_views,
+    known_bookmarks = present.known_bookmarks + excluded.known_bookmarks,
+    known_engagement = present.known_engagement + excluded.known_engagement,
+    retweets_known_count = present.retweets_known_count + excluded.retweets_known_count,
+    replies_known_count = present.replies_known_count + excluded.replies_known_count,
+    likes_known_count = present.likes_known_count + excluded.likes_known_count,
+    quotes_known_count = present.quotes_known_count + excluded.quotes_known_count,
+    views_known_count = present.views_known_count + excluded.views_known_count,
+    bookmarks_known_count = present.bookmarks_known_count + excluded.bookmarks_known_count,
+    engagement_known_count = present.engagement_known_count + excluded.engagement_known_count,
+    sentiment_sum = present.sentiment_sum + excluded.sentiment_sum,
+    sentiment_count = present.sentiment_count + excluded.sentiment_count
+$sql$, case tg_op
+        when 'INSERT' then new_part
+        when 'DELETE' then old_part
+        else old_part || ' union all ' || new_part
+    end);
+    if tg_op = 'INSERT' then
+        return null;
+    end if;
+    delete from intermediate.int_zone_hourly as present
+    using old_rows
+    where present.zone_id = old_rows.zone_id and present.hour = old_rows.hour and present.author_count <= 0;
+    return null;
+end
+$$;
+
+
 -- int_zone_counted_tweets -> int_zone_tag_author_window and int_zone_tag_window. Text of the statement that applies
 -- differences, a query for rows of int_zone_counted_tweets with their sign, to the window from hour $1 to hour $2, which
 -- they lie in or enter; it returns the zones and the tags whose latest use or best tweets are to be read again.
@@ -479,6 +600,8 @@ author_sums as (
         max(ranking) filter (where sign = -1) as lost_best
     from differences
     group by zone_id, hashtag, author_profile_id
+    -- In the order of the index that they are looked up by.
+    order by zone_id, hashtag, author_profile_id
 ),
 
 authors as materialized (

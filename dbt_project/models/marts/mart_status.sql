@@ -25,6 +25,12 @@ waiting as (
     from {{ source('ledger', 'int_zone_author_hourly__marks') }} as marks
     union all
     select
+        'int_zone_hourly' as model,
+        count(*) as waiting_mark_count,
+        min(marks.marked_at) as waiting_since
+    from {{ source('ledger', 'int_zone_hourly__marks') }} as marks
+    union all
+    select
         'int_zone_author_totals' as model,
         count(*) as waiting_mark_count,
         min(marks.marked_at) as waiting_since

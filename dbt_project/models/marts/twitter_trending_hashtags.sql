@@ -27,7 +27,8 @@ authors as (
     select * from {{ ref('int_zone_tag_author_window') }}
 ),
 
-uses as (
+-- Read twice, but never as a whole.
+uses as not materialized (
     select * from {{ ref('int_zone_hashtag_uses') }}
 ),
 

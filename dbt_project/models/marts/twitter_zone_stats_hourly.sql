@@ -1,6 +1,6 @@
 -- One row per zone and UTC hour with at least one tweet, or that coverage is known of.
--- Built from int_zone_author_hourly and the coverage, for the claimed hours.
--- Late data: summed anew when any of its authors' hours or its coverage was; is_complete turns with the clock alone.
+-- Built from int_zone_hourly and the coverage, for the claimed hours.
+-- Late data: built anew when what the hour adds up to or its coverage changed; is_complete turns with the clock alone.
 -- Read by BI tools (volume and engagement over time) and the data layer's analytics.
 {{
     config(
@@ -19,8 +19,8 @@ with claims as (
     from {{ source('ledger', 'twitter_zone_stats_hourly__claims') }} as claims
 ),
 
-authors as (
-    select * from {{ ref('int_zone_author_hourly') }}
+hours as (
+    select * from {{ ref('int_zone_hourly') }}
 ),
 
 coverage as (
@@ -48,30 +48,27 @@ listened as (
 
 sums as (
     select
-        claims.zone_id,
-        claims.hour,
-        sum(authors.tweet_count)::bigint as total_tweets,
-        count(*) as unique_authors,
-        sum(authors.total_retweets)::bigint as total_retweets,
-        sum(authors.total_replies)::bigint as total_replies,
-        sum(authors.total_likes)::bigint as total_likes,
-        sum(authors.total_quotes)::bigint as total_quotes,
-        sum(authors.total_views)::bigint as total_views,
-        sum(authors.total_engagement)::bigint as total_engagement,
-        round(sum(authors.total_engagement) / nullif(sum(authors.engagement_known_count), 0), 18)::numeric(38, 18)
+        hours.zone_id,
+        hours.hour,
+        hours.tweet_count as total_tweets,
+        hours.author_count as unique_authors,
+        case when hours.retweets_known_count > 0 then hours.known_retweets end as total_retweets,
+        case when hours.replies_known_count > 0 then hours.known_replies end as total_replies,
+        case when hours.likes_known_count > 0 then hours.known_likes end as total_likes,
+        case when hours.quotes_known_count > 0 then hours.known_quotes end as total_quotes,
+        case when hours.views_known_count > 0 then hours.known_views end as total_views,
+        case when hours.engagement_known_count > 0 then hours.known_engagement end as total_engagement,
+        round(hours.known_engagement::numeric / nullif(hours.engagement_known_count, 0), 18)::numeric(38, 18)
             as avg_engagement,
-        round(sum(authors.total_retweets) / nullif(sum(authors.retweets_known_count), 0), 18)::numeric(38, 18)
+        round(hours.known_retweets::numeric / nullif(hours.retweets_known_count, 0), 18)::numeric(38, 18)
             as avg_retweets,
-        round(sum(authors.total_likes) / nullif(sum(authors.likes_known_count), 0), 18)::numeric(38, 18)
-            as avg_likes,
-        sum(authors.tweets_with_media)::bigint as tweets_with_media,
-        sum(authors.tweets_with_links)::bigint as tweets_with_links,
-        sum(authors.reply_tweets)::bigint as reply_tweets,
-        round(sum(authors.sentiment_sum) / nullif(sum(authors.sentiment_count), 0), 18)::numeric(38, 18)
-            as avg_sentiment
+        round(hours.known_likes::numeric / nullif(hours.likes_known_count, 0), 18)::numeric(38, 18) as avg_likes,
+        hours.tweets_with_media,
+        hours.tweets_with_links,
+        hours.reply_tweets,
+        round(hours.sentiment_sum / nullif(hours.sentiment_count, 0), 18)::numeric(38, 18) as avg_sentiment
     from claims
-    inner join authors on claims.zone_id = authors.zone_id and claims.hour = authors.hour
-    group by claims.zone_id, claims.hour
+    inner join hours on claims.zone_id = hours.zone_id and claims.hour = hours.hour
 ),
 
 final as (
