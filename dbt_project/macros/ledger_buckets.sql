@@ -373,10 +373,9 @@ inner join lateral (
 ) as found on state.as_of < found.last_used_at
 where
     state.model = 'twitter_trending_hashtags'
-    and exists (
-        select 1
-        from {{ ref('int_zone_hashtag_uses') }} as uses
-        inner join ops.mart_state as present on uses.tweet_id >= core.first_tweet_id_of(present.as_of)
+    and (select max(tweets.tweet_id) from {{ ref('int_zone_counted_tweets') }} as tweets) >= (
+        select core.first_tweet_id_of(present.as_of)
+        from ops.mart_state as present
         where present.model = 'twitter_trending_hashtags'
     );
 {% endmacro %}

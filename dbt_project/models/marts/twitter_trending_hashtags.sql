@@ -2,6 +2,7 @@
 -- Built from int_zone_tag_window, for the claimed hashtags; where the open hour holds tweets from after as_of, without them.
 -- Late data: claimed when the tag's window changed, be it by time alone (T21).
 -- Read by BI tools and the data layer's trending; sample texts are in twitter_trending_hashtag_samples.
+-- depends_on: {{ ref('int_zone_counted_tweets') }}
 {{
     config(
         materialized='incremental',
