@@ -22,10 +22,8 @@ create table if not exists intermediate.int_zone_tag_author_hourly (
     total_engagement bigint,
     last_used_at timestamptz not null,
     constraint int_zone_tag_author_hourly_pkey
-    primary key (zone_id, author_profile_id, hashtag, hour, original_hashtag)
+    primary key (hour, zone_id, author_profile_id, hashtag, original_hashtag)
 );
-create index if not exists idx_int_zone_tag_author_hourly_bucket
-on intermediate.int_zone_tag_author_hourly (hour, zone_id, author_profile_id);
 create index if not exists idx_int_zone_tag_author_hourly_tag
 on intermediate.int_zone_tag_author_hourly (zone_id, hashtag, hour, tweet_count);
 create table if not exists marts.twitter_zone_stats_hourly (
