@@ -554,6 +554,12 @@ CREATE FUNCTION ops.maintain_zone_author_hourly() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
+declare
+    differences constant text := ops.counted_differences(tg_op, array[
+        'hour', 'author_profile_id', 'twitter_created_at', 'has_media', 'has_links', 'is_reply', 'sentiment_score',
+        'retweet_count', 'reply_count', 'like_count', 'quote_count', 'view_count', 'bookmark_count',
+        'total_engagement', 'hashtags', 'original_hashtags', 'mentions', 'link_hosts'
+    ]);
 begin
     -- A statement's trigger is called even if it changed nothing.
     if tg_op = 'INSERT' then
@@ -797,11 +803,7 @@ when not matched and changed.tweet_count > 0
         case when changed.sentiment_known > 0 then changed.sentiment end,
         changed.sentiment_known, changed.last_at, changed.last_id, changed.top[1], changed.top[2]
     )
-$sql$, ops.counted_differences(tg_op, array[
-        'hour', 'author_profile_id', 'twitter_created_at', 'has_media', 'has_links', 'is_reply', 'sentiment_score',
-        'retweet_count', 'reply_count', 'like_count', 'quote_count', 'view_count', 'bookmark_count',
-        'total_engagement', 'hashtags', 'original_hashtags', 'mentions', 'link_hosts'
-    ]));
+$sql$, differences);
     return null;
 end
 $_$;
@@ -877,6 +879,11 @@ CREATE FUNCTION ops.maintain_zone_hourly() RETURNS trigger
 declare
     old_part constant text := 'select -1 as sign, * from old_rows';
     new_part constant text := 'select 1 as sign, * from new_rows';
+    differences constant text := case tg_op
+        when 'INSERT' then new_part
+        when 'DELETE' then old_part
+        else old_part || ' union all ' || new_part
+    end;
 begin
     -- A statement's trigger is called even if it changed nothing.
     if tg_op = 'INSERT' then
@@ -961,11 +968,7 @@ on conflict (zone_id, hour) do update set
     engagement_known_count = present.engagement_known_count + excluded.engagement_known_count,
     sentiment_sum = present.sentiment_sum + excluded.sentiment_sum,
     sentiment_count = present.sentiment_count + excluded.sentiment_count
-$sql$, case tg_op
-        when 'INSERT' then new_part
-        when 'DELETE' then old_part
-        else old_part || ' union all ' || new_part
-    end);
+$sql$, differences);
     if tg_op = 'INSERT' then
         return null;
     end if;

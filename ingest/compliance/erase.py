@@ -405,6 +405,7 @@ class Eraser:
         named: dict[str, list[Any]] = {
             "author_profile_id": sorted(subject.user_ids),
             "profile_id": sorted(subject.user_ids),
+            "tweet_id": sorted(subject.tweet_ids),
             "entity_value": sorted(normal_forms.mention(handle) for handle in subject.handles),
             "zone_id": [] if subject.zone_id is None else [subject.zone_id],
         }

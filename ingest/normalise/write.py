@@ -35,7 +35,6 @@ LatestCounters = tuple[int | None, Counters]
 
 _NEVER_COUNTED: LatestCounters = (None, (None,) * 6)
 
-_HOUR_MS = 3_600_000
 
 _POSTGRES_EPOCH_MS = snowflake.to_unix_ms(datetime(2000, 1, 1, tzinfo=UTC))
 
@@ -159,7 +158,7 @@ def _copy_new(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], 
             _copy(cursor, "copy_new_entities", _entity_rows(batch, tweets))
             _copy(cursor, "copy_new_history", _history_rows(batch, lambda each: each in new))
             _copy(cursor, "copy_new_links", _link_rows(batch, links))
-            _copy(cursor, "copy_marks", ((tweet_id,) for tweet_id in tweets))
+            _copy(cursor, "copy_marks", ((tweet_id,) for tweet_id in sorted({tweet_id for tweet_id, _ in links})))
     except errors.UniqueViolation:
         return frozenset()
     return new

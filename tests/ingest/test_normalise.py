@@ -61,12 +61,6 @@ def number(value: dict[str, Any]) -> int:
     return int(value["id"])
 
 
-def bucket(value: dict[str, Any], zone: str = "alpha") -> tuple[Any, ...]:
-    """Return the bucket of the ledger that a tweet is in."""
-    posted = snowflake.at(number(value))
-    return ZONES[zone], posted.replace(minute=0, second=0, microsecond=0), int(value["author"]["id"])
-
-
 class TestOneDelivery:
     def test_a_tweet_becomes_a_row_in_every_table(self, db: Connection) -> None:
         mentioned = {"screen_name": "Writer_702", "id_str": "702", "indices": [0, 11]}
@@ -120,7 +114,7 @@ class TestOneDelivery:
         marks(db)
         progress = normalise(db, delivery(original))
         assert (progress.normalised, progress.new_tweets, progress.new_links) == (1, 0, 1)
-        assert marks(db) == {bucket(original)}
+        assert marks(db) == {number(original)}
 
     def test_one_tag_in_two_zones_links_the_tweet_to_both(self, db: Connection) -> None:
         """T4."""
@@ -238,7 +232,7 @@ class TestDeadLetters:
         assert accounts(db) == {delivery_id: (2, 0, 0, 0)}
         assert letters(db) == []
         assert letters(db, are_open=False) == [("envelope", "unknown_rule")] * 2
-        assert marks(db) == {bucket(value, "beta")}
+        assert marks(db) == {number(value)}
 
     def test_what_a_missing_zone_held_up_is_replayed_when_the_zone_is_there(self, db: Connection) -> None:
         delivery_id = land(db, encoded(payloads.v1_tweet(HOUR_AGO)), source="v1_1", zone="later")
@@ -371,7 +365,7 @@ class TestObservations:
         marks(db)
         normalise(db, delivery(tweet(viewCount=400, likeCount=1), sent=HOUR_AGO - HOUR / 2))
         assert rows(db, "twitter_tweet_metrics", "observed_at, view_count, like_count") == [(HOUR_AGO, 400, 3)]
-        assert marks(db) == {bucket(tweet())}
+        assert marks(db) == {number(tweet())}
 
     def test_a_smaller_count_that_is_newer_is_the_count(self, db: Connection) -> None:
         """Provider facts 6.4: likes fall."""
@@ -403,7 +397,7 @@ class TestReadingAgain:
         written = Worker(db).reprocess([delivery_id])
         assert (written.new_tweets, written.rewritten_tweets, written.changed_metrics) == (0, 1, 1)
         assert content(db) == right
-        assert marks(db) == {bucket(value)}
+        assert marks(db) == {number(value)}
         assert profile_marks(db) == {701}
         assert accounts(db) == {delivery_id: (1, 0, 0, 0), other_id: (1, 0, 0, 0)}
 
@@ -463,11 +457,11 @@ class TestReadingAgain:
 
 
 class TestLedger:
-    def test_exactly_the_touched_buckets_are_marked(self, db: Connection) -> None:
+    def test_exactly_the_touched_tweets_are_marked(self, db: Connection) -> None:
         """Architecture 5; T16: marks are appended by the writer, in its transaction."""
         one_hour, another = tweet(1), tweet(2, age=timedelta(hours=9), author=user(702))
         normalise(db, delivery(one_hour), delivery(another, tag="both"))
-        assert marks(db) == {bucket(one_hour), bucket(another), bucket(another, "beta")}
+        assert marks(db) == {number(one_hour), number(another)}
         assert profile_marks(db) == set()
 
     def test_an_unchanged_delivery_marks_nothing(self, db: Connection) -> None:
@@ -494,7 +488,7 @@ class TestLedger:
         normalise(db, delivery(tweet(), tag="both"))
         marks(db), profile_marks(db)
         normalise(db, delivery({**tweet(), **change}, tag="both", sent=HOUR_AGO + timedelta(minutes=1)))
-        assert marks(db) == ({bucket(tweet()), bucket(tweet(), "beta")} if marks_tweet else set())
+        assert marks(db) == ({number(tweet())} if marks_tweet else set())
         assert profile_marks(db) == ({701} if marks_profile else set())
 
     def test_new_counts_of_an_original_that_no_zone_collected_mark_nothing(self, db: Connection) -> None:
@@ -522,21 +516,21 @@ class TestLedger:
         normalise(db, delivery(tweet(entities={"hashtags": [{"text": "a"}]})))
         marks(db)
         db.execute(statement)
-        assert marks(db) == {bucket(tweet())}
+        assert marks(db) == {number(tweet())}
 
-    def test_a_link_that_is_moved_by_hand_marks_where_it_was_and_where_it_is(self, db: Connection) -> None:
+    def test_a_link_that_is_moved_by_hand_marks_its_tweet(self, db: Connection) -> None:
         normalise(db, delivery(tweet()))
         marks(db)
         db.execute("update core.twitter_tweet_zones set zone_id = %s", (ZONES["beta"],))
-        assert marks(db) == {bucket(tweet()), bucket(tweet(), "beta")}
+        assert marks(db) == {number(tweet())}
 
-    def test_a_tweet_that_is_moved_to_another_author_marks_both(self, db: Connection) -> None:
+    def test_a_tweet_that_is_moved_to_another_author_is_marked(self, db: Connection) -> None:
         normalise(db, delivery(tweet(1), tweet(2, author=user(702))))
         marks(db)
         db.execute("update core.twitter_tweets set author_profile_id = 702 where tweet_id = %s", (number(tweet(1)),))
-        assert marks(db) == {bucket(tweet(1)), bucket(tweet(2, author=user(702)))}
+        assert marks(db) == {number(tweet(1))}
 
-    def test_a_link_that_is_added_by_hand_marks_its_bucket(self, db: Connection) -> None:
+    def test_a_link_that_is_added_by_hand_marks_its_tweet(self, db: Connection) -> None:
         normalise(db, delivery(tweet()))
         marks(db)
         db.execute(
@@ -544,7 +538,7 @@ class TestLedger:
             " first_matched_at, '{}' from core.twitter_tweet_zones",
             (ZONES["beta"],),
         )
-        assert marks(db) == {bucket(tweet(), "beta")}
+        assert marks(db) == {number(tweet())}
 
     def test_a_profile_that_is_changed_by_hand_is_marked(self, db: Connection) -> None:
         normalise(db, delivery(tweet()))

@@ -407,7 +407,8 @@ where
 -- name: mark_changed_tweets
 insert into ops.int_zone_counted_tweets__marks (tweet_id)
 select distinct changed.tweet_id
-from batch_changed as changed;
+from batch_changed as changed
+where exists (select 1 from core.twitter_tweet_zones as links where links.tweet_id = changed.tweet_id);
 
 -- A tweet whose event came first, and one that was found absent and is seen again: whether it may be shown is decided
 -- after this transaction (ingest/compliance/suppress.py). Each branch costs nothing while its table is empty.
