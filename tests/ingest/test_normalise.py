@@ -232,7 +232,7 @@ class TestDeadLetters:
         assert accounts(db) == {delivery_id: (2, 0, 0, 0)}
         assert letters(db) == []
         assert letters(db, are_open=False) == [("envelope", "unknown_rule")] * 2
-        assert marks(db) == {number(value)}
+        assert marks(db) == {number(value), number(tweet(2))}
 
     def test_what_a_missing_zone_held_up_is_replayed_when_the_zone_is_there(self, db: Connection) -> None:
         delivery_id = land(db, encoded(payloads.v1_tweet(HOUR_AGO)), source="v1_1", zone="later")
