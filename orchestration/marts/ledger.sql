@@ -72,8 +72,8 @@ from unnest(%(zones)s::text[]) as given (name)
 where not exists (select 1 from core.zones where zones.name = given.name);
 
 -- name: mark_buckets
--- Every author's hour of the chosen days (UTC) that has tweets or a row, and its tweets: those are counted anew, then it
--- is summed anew; all other buckets follow from these. Counts only, if dry.
+-- Every author's hour of the chosen days (UTC) that has tweets or a row, and its tweets: those are counted anew, then
+-- it is summed anew; all other buckets follow from these. Counts only, if dry.
 with chosen_zones as (
     select zones.id
     from core.zones

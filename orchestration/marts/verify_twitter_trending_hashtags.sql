@@ -1,6 +1,6 @@
 -- The recount of twitter_trending_hashtags, straight from core, for the window that the mart was last built for; and of
--- the partials that it is built from, from the tweets as they were counted: what is wrong there need not have reached the
--- mart yet.
+-- the partials that it is built from, from the tweets as they were counted: what is wrong there need not have reached
+-- the mart yet.
 -- All statements run in one transaction with one snapshot.
 
 -- name: choose

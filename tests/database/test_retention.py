@@ -258,7 +258,7 @@ def test_nothing_leaves_while_deliveries_of_its_time_wait(db: Connection, tmp_pa
 
 
 MARKS_OF_MARCH = {
-    "int_zone_counted_tweets__marks": "(tweet_id) values (core.snowflake_floor(timestamptz '2026-03-31 23:59:59.999+00'))",
+    "int_zone_counted_tweets__marks": "(tweet_id) values (core.snowflake_floor('2026-03-31 23:59:59.999+00'))",
     "int_zone_author_hourly__marks": "(zone_id, hour, author_profile_id) values (%(zone)s, '2026-03-31 23:00+00', 1)",
     "twitter_zone_stats_hourly__marks": "(zone_id, hour) values (%(zone)s, '2026-03-31 23:00+00')",
 }

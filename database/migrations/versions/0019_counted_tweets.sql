@@ -1,7 +1,7 @@
--- Counting each tweet once. intermediate.int_zone_counted_tweets holds, for each tweet and zone, what was counted of the
--- tweet. A mark on the ledger is now a tweet's id: the build reads that tweet again, and triggers carry the difference,
+-- Counting each tweet once. intermediate.int_zone_counted_tweets holds, for each tweet and zone, what was counted of
+-- it. A mark on the ledger is now a tweet's id: the build reads that tweet again, and triggers carry the difference,
 -- new - old, to the hours of its author and to the tags of the last 24 h, which are partials as those of 0008 are.
--- Before, a mark was an author's hour, and all its tweets were read again, twice, when one like was added to one of them.
+-- Before, a mark was an author's hour, and one like more on one tweet had all tweets of that hour read again, twice.
 
 create table ops.int_zone_counted_tweets__marks (
     tweet_id bigint not null,
@@ -565,11 +565,11 @@ $$;
 
 
 -- int_zone_counted_tweets -> int_zone_tag_author_window and int_zone_tag_window. Text of the statement that applies
--- differences, a query for rows of int_zone_counted_tweets with their sign, to the window from hour $1 to hour $2, which
--- they lie in or enter; it returns the zones and the tags whose latest use or best tweets are to be read again.
+-- differences, a query for rows of int_zone_counted_tweets with their sign, to the window from hour $1 to hour $2,
+-- which they lie in or enter; it returns the zones and the tags whose latest use or best tweets are to be read again.
 --
--- Counts and sums are added; an author comes or goes with his row. What is the latest or the best is compared with what
--- was, and read again only where that fell or went: an author's row from his tweets, a tag's row from those of its authors.
+-- Counts and sums are added; an author comes or goes with his row. What is the latest or the best is compared with
+-- what was, and read again only where that fell or went: an author's row from his tweets, a tag's from its authors'.
 create function ops.tag_windows_statement(differences text) returns text
     language sql immutable
     as

@@ -1,6 +1,6 @@
 -- One row per zone and tweet: what was counted of the tweet.
--- Built from the claimed tweets alone, each looked up by its id. This is the one model that reads tweets from core: triggers
--- carry the difference that a row makes (new - old) to the sums above it at once.
+-- Built from the claimed tweets alone, each looked up by its id. This is the one model that reads tweets from core:
+-- triggers carry the difference that a row makes (new - old) to the sums above it at once.
 -- Late data: a change of a tweet, a link, a counter or an entity marks the tweet, and it is counted anew.
 -- Read by int_zone_author_hourly and int_zone_tag_author_window, and by all that looks at single tweets.
 -- depends_on: {{ ref('stg_core__twitter_tweet_zones') }}

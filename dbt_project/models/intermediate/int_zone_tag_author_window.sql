@@ -1,7 +1,7 @@
 -- One row per zone, hashtag and author who used it in the 24 h that end with the open hour of as_of, included whole.
--- Built from int_zone_counted_tweets: triggers there carry every change over as a difference (new - old), at once, and a
--- build carries over the hours that the window leaves and reaches (T21). This query is what they keep true; it builds the
--- buckets that are marked: all at first, and wrong ones.
+-- Built from int_zone_counted_tweets: triggers there carry every change over as a difference (new - old), at once, and
+-- a build carries over the hours that the window leaves and reaches (T21). This query is what they keep true; it builds
+-- the buckets that are marked: all at first, and wrong ones.
 -- Late data: a tweet that is counted anew changes the window in the same transaction.
 -- Read by int_zone_tag_window and twitter_trending_hashtags.
 {{

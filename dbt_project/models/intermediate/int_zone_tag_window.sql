@@ -1,6 +1,6 @@
 -- One row per zone and hashtag (normal form) used in the 24 h that end with the open hour of as_of, included whole.
--- Built from int_zone_counted_tweets, together with int_zone_tag_author_window, by differences (new - old). This query is
--- what they keep true; it builds the buckets that are marked: all at first, and wrong ones.
+-- Built from int_zone_counted_tweets, together with int_zone_tag_author_window, by differences (new - old). This query
+-- is what they keep true; it builds the buckets that are marked: all at first, and wrong ones.
 -- Late data: a tweet that is counted anew changes the window in the same transaction.
 -- Read by twitter_trending_hashtags.
 {{
@@ -50,8 +50,8 @@ authors as (
     ) as found on true
 ),
 
--- The tweets of one author at a time, by index, and only then the claims: joined the other way round, an author's tweets
--- are gone through for each tag.
+-- The tweets of one author at a time, by index, and only then the claims: joined the other way round, an author's
+-- tweets are gone through for each tag.
 found_uses as materialized (
     select
         authors.author_profile_id,

@@ -1,5 +1,6 @@
 -- One row per zone and hashtag (normal form) used in the 24 h that end at as_of: 23 whole hours and the open one.
--- Built from int_zone_tag_window, for the claimed hashtags; where the open hour holds tweets from after as_of, without them.
+-- Built from int_zone_tag_window, for the claimed hashtags; where the open hour holds tweets from after as_of, without
+-- them.
 -- Late data: claimed when the tag's window changed, be it by time alone (T21).
 -- Read by BI tools and the data layer's trending; sample texts are in twitter_trending_hashtag_samples.
 -- depends_on: {{ ref('int_zone_counted_tweets') }}
@@ -68,7 +69,8 @@ whole as (
         found_totals.spellings[1] as original_hashtag,
         found_totals.tweet_count as tweet_count_24h,
         found_totals.author_count as unique_authors_24h,
-        case when found_totals.engagement_known_count > 0 then found_totals.known_engagement end as total_engagement_24h,
+        case when found_totals.engagement_known_count > 0 then found_totals.known_engagement end
+            as total_engagement_24h,
         found_totals.last_used_at,
         found_totals.top_tweet_ids::text[] as sample_tweets,
         found_totals.as_of
@@ -170,8 +172,8 @@ author_sums as (
     group by earlier_authors.zone_id, earlier_authors.hashtag
 ),
 
--- Whose tweets are to be looked at one by one: authors of later ones, too, and those of the three best, whose authors all
--- three best tweets are by. The tweets of one author at a time, by index, and only then the tags.
+-- Whose tweets are to be looked at one by one: authors of later ones, too, and those of the three best, who wrote all
+-- three best tweets. The tweets of one author at a time, by index, and only then the tags.
 read_authors as (
     select
         earlier_authors.zone_id,
