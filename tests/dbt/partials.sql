@@ -1,17 +1,23 @@
 -- What the partials must hold, counted from core with nothing in between: rows that one side has and the other has not.
 
 -- name: int_zone_counted_tweets
-with named as (
-    select distinct on (entities.tweet_id, entities.entity_type, coalesce(entities.url_host, entities.entity_normalized))
-        entities.tweet_id,
-        entities.entity_type,
-        coalesce(entities.url_host, entities.entity_normalized) as value,
-        entities.entity_value as spelling
+with valued as (
+    select
+        entities.*,
+        case entities.entity_type when 'url' then entities.url_host else entities.entity_normalized end as value
     from core.twitter_entities as entities
-    where coalesce(entities.url_host, entities.entity_normalized) is not null
+),
+
+named as (
+    select distinct on (valued.tweet_id, valued.entity_type, valued.value)
+        valued.tweet_id,
+        valued.entity_type,
+        valued.value,
+        valued.entity_value as spelling
+    from valued
+    where valued.value is not null
     order by
-        entities.tweet_id, entities.entity_type, coalesce(entities.url_host, entities.entity_normalized),
-        entities.start_index nulls last, entities.ordinal
+        valued.tweet_id, valued.entity_type, valued.value, valued.start_index nulls last, valued.ordinal
 ),
 
 expected as (

@@ -17,7 +17,7 @@ final as (
         named.entity_type,
         named.entity_value
     from tweets
-    cross join lateral (
+    inner join lateral (  -- noqa: structure.subquery
         select
             'hashtag' as entity_type,
             unnest(tweets.hashtags) as entity_value
@@ -29,7 +29,7 @@ final as (
         select
             'url' as entity_type,
             unnest(tweets.link_hosts) as entity_value
-    ) as named
+    ) as named on true
 )
 
 select * from final

@@ -1,7 +1,6 @@
 -- One row per zone, tweet and hashtag: a tag counts once in a tweet, with the first spelling it has there (T5).
 -- Built from int_zone_counted_tweets, as a view: it holds nothing and reads no more than its reader asks for.
--- Read by int_zone_tag_author_hourly, int_zone_tag_author_window and int_zone_tag_window, and by twitter_trending_hashtags
--- for the part of the window before as_of.
+-- Read by the int_zone_tag_… tables, and by twitter_trending_hashtags for the part of the window before as_of.
 {{ config(materialized='view') }}
 
 with tweets as (

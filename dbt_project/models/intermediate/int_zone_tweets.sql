@@ -53,31 +53,40 @@ final as (
         offset 0
     ) as metrics on true
     -- What a tweet names counts once in it, a tag with the first spelling it has there (T5).
-    cross join lateral (
+    inner join lateral (  -- noqa: structure.subquery
+        with valued as (
+            select
+                found.entity_type,
+                case found.entity_type when 'url' then found.url_host else found.entity_normalized end
+                    as entity_value,
+                found.entity_value as spelling,
+                found.start_index,
+                found.ordinal
+            from {{ ref('stg_core__twitter_entities') }} as found
+            where found.tweet_id = tweets.tweet_id
+        ),
+
+        entities as (
+            select distinct on (valued.entity_type, valued.entity_value)
+                valued.entity_type,
+                valued.entity_value,
+                valued.spelling
+            from valued
+            where valued.entity_value is not null
+            order by valued.entity_type, valued.entity_value, valued.start_index nulls last, valued.ordinal
+        )
+
         select
             array_agg(entities.entity_value order by entities.entity_value)
-                filter (where entities.entity_type = 'hashtag') as hashtags,
+            filter (where entities.entity_type = 'hashtag') as hashtags,
             array_agg(entities.spelling order by entities.entity_value)
-                filter (where entities.entity_type = 'hashtag') as original_hashtags,
+            filter (where entities.entity_type = 'hashtag') as original_hashtags,
             array_agg(entities.entity_value order by entities.entity_value)
-                filter (where entities.entity_type = 'mention') as mentions,
+            filter (where entities.entity_type = 'mention') as mentions,
             array_agg(entities.entity_value order by entities.entity_value)
-                filter (where entities.entity_type = 'url') as link_hosts
-        from (
-            select distinct on (found.entity_type, value.entity_value)
-                found.entity_type,
-                value.entity_value,
-                found.entity_value as spelling
-            from {{ ref('stg_core__twitter_entities') }} as found
-            cross join lateral (
-                select
-                    case found.entity_type when 'url' then found.url_host else found.entity_normalized end
-                        as entity_value
-            ) as value
-            where found.tweet_id = tweets.tweet_id and value.entity_value is not null
-            order by found.entity_type, value.entity_value, found.start_index nulls last, found.ordinal
-        ) as entities
-    ) as named
+            filter (where entities.entity_type = 'url') as link_hosts
+        from entities
+    ) as named on true
 )
 
 select * from final
