@@ -203,3 +203,34 @@ def test_an_older_definition_of_a_model_has_every_bucket_rebuilt(marts: Marts) -
     marts.facts.execute("update ops.model_definitions set definition_hash = 'that of an older release'")
     marts.build()
     assert drift(marts.facts) == {}
+
+
+def test_sums_of_before_tweets_were_counted_stay_until_all_are(marts: Marts) -> None:
+    """A database of before migration 0019: hours and windows are there, and not what was counted of a tweet."""
+    for hours in range(6):
+        add_tweet(marts.facts, NOON - timedelta(hours=hours), tags=("tag",), counters={"like_count": hours})
+    marts.build()
+    shown = "select hour, total_tweets, total_engagement from marts.twitter_zone_stats_hourly order by hour"
+    before = marts.facts.execute(shown).fetchall()
+    new = ("int_zone_counted_tweets", "int_zone_hourly", "int_zone_tag_author_window")
+    marts.facts.execute(f"truncate {', '.join(f'intermediate.{model}' for model in new)}".encode())
+    begun_anew = [*new, "int_zone_author_hourly", "int_zone_tag_window"]
+    for notes in ("mart_state", "model_definitions"):
+        marts.facts.execute(f"delete from ops.{notes} where model = any(%s)".encode(), (begun_anew,))
+
+    steps = {model: marts.build.builds[model].steps for model in begun_anew}
+    claims = {model: step["claim"] for model, step in steps.items()}
+    for model in begun_anew:
+        of_backlog = "limit 50000" if model == "int_zone_counted_tweets" else "claimed_bucket_count < 50000"
+        steps[model]["claim"] = claims[model].replace(of_backlog, of_backlog.replace("50000", "2"))
+    try:
+        for _ in range(4):
+            marts.build()
+            assert marts.facts.execute(shown).fetchall() == before
+    finally:
+        for model, claim in claims.items():
+            steps[model]["claim"] = claim
+    assert drift(marts.facts) == {}
+    add_tweet(marts.facts, NOON - minutes(1), tags=("tag",))
+    marts.build()
+    assert drift(marts.facts) == {}
