@@ -1,5 +1,5 @@
--- What the marts are summed from, counted in one pass instead of tweet by tweet: what a long history left behind by the time
--- that the measurement begins. Everything above is marked, and built by the marts' own builds.
+-- What the marts are summed from, counted in one pass instead of tweet by tweet: what a long history has left behind
+-- when the measurement begins. Everything above is marked, and built by the marts' own builds.
 
 -- name: tweets
 insert into intermediate.int_zone_counted_tweets (
