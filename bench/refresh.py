@@ -124,10 +124,10 @@ def _measured_at(ground: Ground, stored: int) -> Iterator[Figure]:
 
 
 def _count(owner: Connection, now: datetime) -> None:
-    """Count the tweets and their authors' hours in one pass, without triggers, and mark everything above them."""
+    """Count the tweets and the hours of authors and tags in one pass, without triggers; mark everything above them."""
     owner.execute("set work_mem = '256MB'")
     owner.execute("set session_replication_role = replica")
-    for name in ("tweets", "authors"):
+    for name in ("tweets", "authors", "tags"):
         owner.execute(_HOURS[name].encode())
     owner.execute("reset session_replication_role")
     owner.execute(_HOURS["marks"].encode(), {"as_of": now})

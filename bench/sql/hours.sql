@@ -87,6 +87,23 @@ select
 from intermediate.int_zone_counted_tweets as counted
 group by counted.zone_id, counted.hour, counted.author_profile_id;
 
+-- name: tags
+insert into intermediate.int_zone_tag_author_hourly (
+    zone_id, hashtag, hour, author_profile_id, original_hashtag, tweet_count, total_engagement, last_used_at
+)
+select
+    counted.zone_id,
+    used.hashtag,
+    counted.hour,
+    counted.author_profile_id,
+    used.original_hashtag,
+    count(*),
+    sum(counted.total_engagement)::bigint,
+    max(counted.twitter_created_at)
+from intermediate.int_zone_counted_tweets as counted
+cross join lateral unnest(counted.hashtags, counted.original_hashtags) as used (hashtag, original_hashtag)
+group by counted.zone_id, used.hashtag, counted.hour, counted.author_profile_id, used.original_hashtag;
+
 -- name: marks
 with totals as (
     insert into ops.int_zone_author_totals__marks (zone_id, author_profile_id)
