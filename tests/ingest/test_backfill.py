@@ -64,8 +64,9 @@ def collected(flow: Pipeline) -> set[int]:
 
 
 def truth(world: ProviderWorld) -> set[int]:
+    """Return what the search shows of the gap: its bounds are whole seconds, and the last one is part of it."""
     matches = compiled(QUERY)
-    shown = world.tweets(NOW_MS - 2 * HOUR_MS, NOW_MS - HOUR_MS)
+    shown = world.tweets(NOW_MS - 2 * HOUR_MS, NOW_MS - HOUR_MS + 1_000)
     return {tweet.id for tweet in shown if matches(tweet.searchable)}
 
 
