@@ -550,6 +550,145 @@ begin
 end
 $$;
 
+CREATE FUNCTION ops.maintain_top_profiles() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    part constant text := 'select %s as sign, zone_id, author_profile_id as profile_id, tweet_count, total_engagement,'
+        ' engagement_known_count, last_tweet_at from %s';
+    old_part constant text := format(part, '-1', 'old_rows');
+    new_part constant text := format(part, '1', 'new_rows');
+    differences constant text := case tg_op
+        when 'INSERT' then new_part
+        when 'DELETE' then old_part
+        else old_part || ' union all ' || new_part
+    end;
+begin
+    -- A statement's trigger is called even if it changed nothing.
+    if tg_op = 'INSERT' then
+        perform from new_rows limit 1;
+    else
+        perform from old_rows limit 1;
+    end if;
+    if not found then
+        return null;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('ledger.twitter_top_profiles_by_zone', 0));
+    if not exists (select 1 from ops.mart_state as state where state.model = 'twitter_top_profiles_by_zone') then
+        return null;
+    end if;
+    execute format($sql$
+with sums as (
+    select
+        zone_id,
+        profile_id,
+        sum(sign * tweet_count)::bigint as tweet_count,
+        coalesce(sum(sign * total_engagement), 0)::bigint as known_engagement,
+        sum(sign * engagement_known_count)::bigint as engagement_known_count,
+        max(last_tweet_at) filter (where sign = 1) as gained_last_at,
+        max(last_tweet_at) filter (where sign = -1) as lost_last_at
+    from (%s) as differences
+    group by zone_id, profile_id
+    -- In the order of the index that they are looked up by.
+    order by profile_id, zone_id
+),
+
+compared as (
+    select
+        sums.zone_id,
+        sums.profile_id,
+        stored.place,
+        coalesce(stored.tweet_count, 0) + sums.tweet_count as tweet_count,
+        coalesce(stored.total_engagement, 0) + sums.known_engagement as known_engagement,
+        coalesce(stored.engagement_known_count, 0) + sums.engagement_known_count as engagement_known_count,
+        greatest(stored.last_tweet_at, sums.gained_last_at) as last_tweet_at,
+        coalesce(sums.lost_last_at >= stored.last_tweet_at, false)
+        and coalesce(sums.gained_last_at < stored.last_tweet_at, true) as is_last_lost
+    from sums
+    left join lateral (
+        select
+            present.ctid as place,
+            present.tweet_count,
+            present.total_engagement,
+            present.engagement_known_count,
+            present.last_tweet_at
+        from marts.twitter_top_profiles_by_zone as present
+        where present.profile_id = sums.profile_id and present.zone_id = sums.zone_id
+        offset 0
+    ) as stored on true
+),
+
+changed as (
+    select
+        compared.zone_id,
+        compared.profile_id,
+        compared.place,
+        compared.tweet_count,
+        compared.engagement_known_count,
+        case when compared.engagement_known_count > 0 then compared.known_engagement end as total_engagement,
+        round(compared.known_engagement::numeric / nullif(greatest(compared.engagement_known_count, 0), 0), 18)
+            as avg_engagement,
+        coalesce(latest.last_tweet_at, compared.last_tweet_at) as last_tweet_at
+    from compared
+    left join lateral (
+        select hours.last_tweet_at
+        from intermediate.int_zone_author_hourly as hours
+        where
+            compared.is_last_lost
+            and hours.author_profile_id = compared.profile_id
+            and hours.zone_id = compared.zone_id
+        order by hours.hour desc
+        limit 1
+    ) as latest on true
+)
+
+merge into marts.twitter_top_profiles_by_zone as present
+using (
+    select changed.*, profiles.*
+    from changed
+    left join lateral (
+        select
+            found.username,
+            found.name,
+            found.profile_picture_url,
+            found.is_verified,
+            found.is_blue_verified,
+            found.followers_count
+        from core.twitter_profiles as found
+        where changed.place is null and found.twitter_user_id = changed.profile_id
+        offset 0
+    ) as profiles on true
+) as changed
+on present.ctid = changed.place
+when matched and changed.tweet_count <= 0
+    then delete
+when matched
+    and (present.tweet_count, present.total_engagement, present.engagement_known_count, present.last_tweet_at)
+    is distinct from
+    (changed.tweet_count, changed.total_engagement, changed.engagement_known_count, changed.last_tweet_at)
+    then update set
+        tweet_count = changed.tweet_count,
+        total_engagement = changed.total_engagement,
+        engagement_known_count = changed.engagement_known_count,
+        avg_engagement = changed.avg_engagement,
+        last_tweet_at = changed.last_tweet_at
+when not matched and changed.tweet_count > 0 and changed.last_tweet_at is not null
+    then insert (
+        zone_id, profile_id, twitter_user_id, username, name, profile_picture_url, is_verified, is_blue_verified,
+        followers_count, tweet_count, total_engagement, engagement_known_count, avg_engagement, last_tweet_at
+    )
+    values (
+        changed.zone_id, changed.profile_id, changed.profile_id::text, changed.username, changed.name,
+        changed.profile_picture_url, changed.is_verified, changed.is_blue_verified, changed.followers_count,
+        changed.tweet_count, changed.total_engagement, changed.engagement_known_count, changed.avg_engagement,
+        changed.last_tweet_at
+    )
+$sql$, differences);
+    return null;
+end
+$_$;
+
 CREATE FUNCTION ops.maintain_zone_author_hourly() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -808,70 +947,6 @@ $sql$, differences);
 end
 $_$;
 
-CREATE FUNCTION ops.maintain_zone_author_totals() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-declare
-    old_part constant text := 'select zone_id, author_profile_id, -1 as sign, tweet_count, total_engagement,'
-        ' engagement_known_count from old_rows';
-    new_part constant text := 'select zone_id, author_profile_id, 1 as sign, tweet_count, total_engagement,'
-        ' engagement_known_count from new_rows';
-begin
-    -- A statement's trigger is called even if it changed nothing.
-    if tg_op = 'INSERT' then
-        perform from new_rows limit 1;
-    else
-        perform from old_rows limit 1;
-    end if;
-    if not found then
-        return null;
-    end if;
-    perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_author_totals', 0));
-    if not exists (select 1 from ops.mart_state as state where state.model = 'int_zone_author_totals') then
-        return null;
-    end if;
-    execute 'with differences as materialized (' || case tg_op
-        when 'INSERT' then new_part
-        when 'DELETE' then old_part
-        else old_part || ' union all ' || new_part
-    end || $sql$),
-
-        marked as (
-            insert into ops.twitter_top_profiles_by_zone__marks (zone_id, profile_id)
-            select distinct zone_id, author_profile_id
-            from differences
-        )
-
-        insert into intermediate.int_zone_author_totals as present (
-            zone_id, author_profile_id, tweet_count, known_engagement, engagement_known_count
-        )
-        select
-            zone_id,
-            author_profile_id,
-            sum(sign * tweet_count),
-            sum(sign * coalesce(total_engagement, 0)),
-            sum(sign * engagement_known_count)
-        from differences
-        group by zone_id, author_profile_id
-        on conflict (zone_id, author_profile_id) do update set
-            tweet_count = present.tweet_count + excluded.tweet_count,
-            known_engagement = present.known_engagement + excluded.known_engagement,
-            engagement_known_count = present.engagement_known_count + excluded.engagement_known_count
-    $sql$;
-    if tg_op = 'INSERT' then
-        return null;
-    end if;
-    delete from intermediate.int_zone_author_totals as present
-    using old_rows
-    where
-        present.zone_id = old_rows.zone_id
-        and present.author_profile_id = old_rows.author_profile_id
-        and present.tweet_count <= 0;
-    return null;
-end
-$_$;
-
 CREATE FUNCTION ops.maintain_zone_hourly() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -984,7 +1059,8 @@ CREATE FUNCTION ops.maintain_zone_tag_windows() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
-    open_hour timestamptz;
+    window_start timestamptz;
+    window_end timestamptz;
     outdated_zones uuid[];
     outdated_tags text[];
 begin
@@ -998,21 +1074,22 @@ begin
         return null;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_tag_author_window', 0));
-    perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_tag_window', 0));
-    select date_trunc('hour', state.as_of, 'UTC') into open_hour
+    perform pg_advisory_xact_lock(hashtextextended('ledger.twitter_trending_hashtags', 0));
+    select date_trunc('hour', state.as_of, 'UTC') - interval '23 hours', state.as_of into window_start, window_end
     from ops.mart_state as state
     where state.model = 'int_zone_tag_author_window';
-    if open_hour is null or to_regclass('intermediate.int_zone_tag_window') is null then
+    if window_end is null or to_regclass('marts.twitter_trending_hashtags') is null then
         return null;
     end if;
     -- Behind coalesce, so that the planner expects half of the rows and not one in two hundred: it would join in loops.
     execute ops.tag_windows_statement(format(
-        'select changed.* from (%s) as changed where coalesce(changed.hour between $1 and $2, false)',
+        'select changed.* from (%s) as changed'
+        ' where coalesce(changed.hour >= $1 and changed.twitter_created_at <= $2, false)',
         ops.counted_differences(tg_op, array[
             'hour', 'author_profile_id', 'twitter_created_at', 'total_engagement', 'hashtags', 'original_hashtags'
         ])
-    )) into outdated_zones, outdated_tags using open_hour - interval '23 hours', open_hour;
-    perform ops.read_tags_again(outdated_zones, outdated_tags, open_hour - interval '23 hours', open_hour);
+    )) into outdated_zones, outdated_tags using window_start, window_end;
+    perform ops.read_tags_again(outdated_zones, outdated_tags, window_start, window_end);
     return null;
 end
 $_$;
@@ -1035,47 +1112,54 @@ CREATE FUNCTION ops.marks_are_explicit() RETURNS boolean
     LANGUAGE sql STABLE
     RETURN (COALESCE(current_setting('ledger.marks'::text, true), ''::text) = 'explicit'::text);
 
-CREATE FUNCTION ops.move_zone_tag_windows(from_hour timestamp with time zone, to_hour timestamp with time zone) RETURNS void
+CREATE FUNCTION ops.move_zone_tag_windows(from_as_of timestamp with time zone, to_as_of timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
-    part constant text := $sql$
-        select %1$s as sign, counted.*
-        from intermediate.int_zone_counted_tweets as counted
+    old_start constant timestamptz := date_trunc('hour', from_as_of, 'UTC') - interval '23 hours';
+    new_start constant timestamptz := date_trunc('hour', to_as_of, 'UTC') - interval '23 hours';
+    -- Between the two starts, or the two ends, a tweet is in one window, or in neither.
+    crossed constant text := format($sql$
+        select
+            case when found.hour >= %1$L and found.twitter_created_at <= %2$L then 1 else -1 end as sign,
+            found.*
+        from (
+            select counted.*
+            from intermediate.int_zone_counted_tweets as counted
+            where
+                counted.tweet_id >= core.first_tweet_id_of(%5$L)
+                and counted.tweet_id < core.end_tweet_id_of(%6$L)
+                and counted.hour >= %5$L
+                and counted.hour < %6$L
+            union all
+            select counted.*
+            from intermediate.int_zone_counted_tweets as counted
+            where
+                counted.tweet_id >= core.first_tweet_id_of(%7$L)
+                and counted.tweet_id < core.end_tweet_id_of(%8$L::timestamptz + interval '1 millisecond')
+                and counted.twitter_created_at > %7$L
+                and counted.twitter_created_at <= %8$L
+        ) as found
         where
-            counted.tweet_id >= core.first_tweet_id_of(%2$L)
-            and counted.tweet_id < core.end_tweet_id_of(%3$L)
-            and counted.hour >= %2$L
-            and counted.hour < %3$L
-    $sql$;
-    length constant interval := interval '24 hours';
-    from_start constant timestamptz := from_hour - interval '23 hours';
-    to_start constant timestamptz := to_hour - interval '23 hours';
-    -- Where the windows overlap, only their edges move.
-    left_end constant timestamptz := case
-        when to_start > from_start then least(to_start, from_start + length) else from_start + length
-    end;
-    left_start constant timestamptz := case
-        when to_start > from_start then from_start else greatest(from_start, to_start + length)
-    end;
-    reached_end constant timestamptz := case
-        when to_start > from_start then to_start + length else least(from_start, to_start + length)
-    end;
-    reached_start constant timestamptz := case
-        when to_start > from_start then greatest(to_start, from_start + length) else to_start
-    end;
+            (found.hour >= %1$L and found.twitter_created_at <= %2$L)
+            <> (found.hour >= %3$L and found.twitter_created_at <= %4$L)
+        $sql$,
+        new_start, to_as_of, old_start, from_as_of,
+        least(old_start, new_start), greatest(old_start, new_start),
+        least(from_as_of, to_as_of), greatest(from_as_of, to_as_of)
+    );
     outdated_zones uuid[];
     outdated_tags text[];
 begin
-    if from_hour = to_hour or to_regclass('intermediate.int_zone_tag_window') is null then
+    if from_as_of = to_as_of or to_regclass('marts.twitter_trending_hashtags') is null then
         return;
     end if;
-    perform pg_advisory_xact_lock(hashtextextended('ledger.int_zone_tag_window', 0));
-    execute ops.tag_windows_statement(
-        format(part, '-1', left_start, left_end) || ' union all ' || format(part, '1', reached_start, reached_end)
-    ) into outdated_zones, outdated_tags using to_start, to_hour;
-    perform ops.read_tags_again(outdated_zones, outdated_tags, to_start, to_hour);
+    perform pg_advisory_xact_lock(hashtextextended('ledger.twitter_trending_hashtags', 0));
+    execute ops.tag_windows_statement(crossed) into outdated_zones, outdated_tags using new_start, to_as_of;
+    perform ops.read_tags_again(outdated_zones, outdated_tags, new_start, to_as_of);
+    -- What the mart holds is of the new moment from here on, before its own build.
+    update ops.mart_state as state set as_of = to_as_of where state.model = 'twitter_trending_hashtags';
 end
 $_$;
 
@@ -1313,7 +1397,7 @@ END;
 
 COMMENT ON FUNCTION ops.pipe_uptime(window_start timestamp with time zone, window_end timestamp with time zone) IS 'When the pipe''s heart beat, within a span of time';
 
-CREATE FUNCTION ops.read_tags_again(zones uuid[], tags text[], first_hour timestamp with time zone, open_hour timestamp with time zone) RETURNS void
+CREATE FUNCTION ops.read_tags_again(zones uuid[], tags text[], first_hour timestamp with time zone, window_end timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1352,9 +1436,9 @@ begin
             where
                 counted.author_profile_id = authors.author_profile_id
                 and counted.tweet_id >= core.first_tweet_id_of(first_hour)
-                and counted.tweet_id < core.end_tweet_id_of(open_hour + interval '1 hour')
+                and counted.tweet_id < core.end_tweet_id_of(window_end + interval '1 millisecond')
                 and counted.hour >= first_hour
-                and counted.hour <= open_hour
+                and counted.twitter_created_at <= window_end
             offset 0
         ) as found
     ),
@@ -1385,8 +1469,11 @@ begin
         group by best_authors.zone_id, best_authors.hashtag
     )
 
-    update intermediate.int_zone_tag_window as present
-    set last_used_at = best.last_used_at, top_tweet_ids = best.ids, top_tweet_engagements = best.engagements
+    update marts.twitter_trending_hashtags as present
+    set
+        last_used_at = best.last_used_at,
+        sample_tweets = best.ids::text[],
+        sample_engagements = best.engagements
     from best
     where present.zone_id = best.zone_id and present.hashtag = best.hashtag;
 end
@@ -1568,9 +1655,9 @@ read_uses as materialized (
         where
             counted.author_profile_id = outdated.author_profile_id
             and counted.tweet_id >= core.first_tweet_id_of($1)
-            and counted.tweet_id < core.end_tweet_id_of($2 + interval '1 hour')
+            and counted.tweet_id < core.end_tweet_id_of($2 + interval '1 millisecond')
             and counted.hour >= $1
-            and counted.hour <= $2
+            and counted.twitter_created_at <= $2
         offset 0
     ) as found
 ),
@@ -1672,32 +1759,43 @@ tags as (
     select
         tag_sums.*,
         stored.place,
-        coalesce(stored.tweet_count, 0) + tag_sums.tweet_count as new_tweet_count,
-        coalesce(stored.author_count, 0) + author_counts.author_count as new_author_count,
-        coalesce(stored.known_engagement, 0) + tag_sums.known_engagement as new_known_engagement,
-        coalesce(stored.engagement_known_count, 0) + tag_sums.engagement_known_count as new_engagement_known_count,
+        coalesce(stored.tweet_count_24h, 0) + tag_sums.tweet_count as new_tweet_count,
+        coalesce(stored.unique_authors_24h, 0) + author_counts.author_count as new_author_count,
+        coalesce(stored.total_engagement_24h, 0) + tag_sums.known_engagement as new_known_engagement,
+        coalesce(stored.engagement_known_count_24h, 0) + tag_sums.engagement_known_count
+            as new_engagement_known_count,
         greatest(stored.last_used_at, tag_sums.gained_last) as new_last,
         coalesce(tag_sums.lost_last >= stored.last_used_at, false)
         and coalesce(tag_sums.gained_last < stored.last_used_at, true) as is_last_lost,
         stored.spellings,
         stored.spelling_counts,
-        stored.top_tweet_ids,
-        stored.top_tweet_engagements,
+        stored.sample_ids,
+        stored.sample_engagements,
         -- Of a row that is there already, whether it goes on with the one spelling it has; and with its three best.
         tag_sums.is_one_spelling and coalesce(stored.spellings = array[tag_sums.spelling], true) as is_simply_spelled,
-        coalesce(cardinality(stored.top_tweet_ids) = 3, false)
-        and coalesce(not stored.top_tweet_ids && tag_sums.lost_ids, true)
+        coalesce(cardinality(stored.sample_ids) = 3, false)
+        and coalesce(not stored.sample_ids && tag_sums.lost_ids, true)
         and coalesce(
-            tag_sums.gained[1][1] < coalesce(stored.top_tweet_engagements[3], -1)
-            or tag_sums.gained[1][1] = coalesce(stored.top_tweet_engagements[3], -1)
-            and tag_sums.gained[1][2] < stored.top_tweet_ids[3],
+            tag_sums.gained[1][1] < coalesce(stored.sample_engagements[3], -1)
+            or tag_sums.gained[1][1] = coalesce(stored.sample_engagements[3], -1)
+            and tag_sums.gained[1][2] < stored.sample_ids[3],
             true
         ) as is_top_kept
     from tag_sums
     inner join author_counts using (zone_id, hashtag)
     left join lateral (
-        select present.ctid as place, present.*
-        from intermediate.int_zone_tag_window as present
+        select
+            present.ctid as place,
+            present.tweet_count_24h,
+            present.unique_authors_24h,
+            present.total_engagement_24h,
+            present.engagement_known_count_24h,
+            present.last_used_at,
+            present.spellings,
+            present.spelling_counts,
+            present.sample_tweets::bigint[] as sample_ids,
+            present.sample_engagements
+        from marts.twitter_trending_hashtags as present
         where present.zone_id = tag_sums.zone_id and present.hashtag = tag_sums.hashtag
         offset 0
     ) as stored on true
@@ -1714,16 +1812,16 @@ new_tags as materialized (
             when tags.is_simply_spelled then array[tags.new_tweet_count]
             else voted.spelling_counts
         end as new_spelling_counts,
-        case when tags.is_top_kept then tags.top_tweet_ids else best.ids end as new_top_ids,
-        case when tags.is_top_kept then tags.top_tweet_engagements else best.engagements end as new_top_engagements,
+        case when tags.is_top_kept then tags.sample_ids else best.ids end as new_sample_ids,
+        case when tags.is_top_kept then tags.sample_engagements else best.engagements end as new_sample_engagements,
         -- One of the three best fell or went, and not all tweets are at hand.
         tags.is_last_lost
         or (
-            coalesce(tags.top_tweet_ids && tags.lost_ids, false)
+            coalesce(tags.sample_ids && tags.lost_ids, false)
             and tags.new_tweet_count > coalesce(best.candidate_count, 0)
             and exists (
                 select 1
-                from unnest(tags.top_tweet_ids, tags.top_tweet_engagements) as shown (tweet_id, engagement)
+                from unnest(tags.sample_ids, tags.sample_engagements) as shown (tweet_id, engagement)
                 where
                     shown.tweet_id = any(tags.lost_ids)
                     and not exists (
@@ -1762,7 +1860,7 @@ new_tags as materialized (
             count(*) as candidate_count
         from (
             select shown.tweet_id, shown.engagement
-            from unnest(tags.top_tweet_ids, tags.top_tweet_engagements) as shown (tweet_id, engagement)
+            from unnest(tags.sample_ids, tags.sample_engagements) as shown (tweet_id, engagement)
             where
                 not tags.is_top_kept
                 and coalesce(shown.tweet_id <> all(tags.lost_ids), true)
@@ -1775,43 +1873,43 @@ new_tags as materialized (
 ),
 
 come_tags as (
-    insert into intermediate.int_zone_tag_window (
-        zone_id, hashtag, tweet_count, author_count, known_engagement, engagement_known_count, last_used_at,
-        spellings, spelling_counts, top_tweet_ids, top_tweet_engagements
+    insert into marts.twitter_trending_hashtags (
+        zone_id, hashtag, original_hashtag, tweet_count_24h, unique_authors_24h, total_engagement_24h,
+        engagement_known_count_24h, last_used_at, spellings, spelling_counts, sample_tweets, sample_engagements, as_of
     )
     select
-        zone_id, hashtag, new_tweet_count, new_author_count, new_known_engagement, new_engagement_known_count,
-        new_last, new_spellings, new_spelling_counts, new_top_ids, new_top_engagements
+        zone_id, hashtag, new_spellings[1], new_tweet_count, new_author_count,
+        case when new_engagement_known_count > 0 then new_known_engagement end,
+        new_engagement_known_count, new_last, new_spellings, new_spelling_counts, new_sample_ids::text[],
+        new_sample_engagements, $2
     from new_tags
-    where place is null and new_tweet_count > 0 and new_spellings is not null and new_top_ids is not null
+    where place is null and new_tweet_count > 0 and new_spellings is not null and new_sample_ids is not null
 ),
 
 changed_tags as (
-    update intermediate.int_zone_tag_window as present
+    update marts.twitter_trending_hashtags as present
     set
-        tweet_count = new_tags.new_tweet_count,
-        author_count = new_tags.new_author_count,
-        known_engagement = new_tags.new_known_engagement,
-        engagement_known_count = new_tags.new_engagement_known_count,
+        original_hashtag = coalesce(new_tags.new_spellings[1], present.original_hashtag),
+        tweet_count_24h = new_tags.new_tweet_count,
+        unique_authors_24h = new_tags.new_author_count,
+        total_engagement_24h = case
+            when new_tags.new_engagement_known_count > 0 then new_tags.new_known_engagement
+        end,
+        engagement_known_count_24h = new_tags.new_engagement_known_count,
         last_used_at = new_tags.new_last,
         spellings = coalesce(new_tags.new_spellings, present.spellings),
         spelling_counts = coalesce(new_tags.new_spelling_counts, present.spelling_counts),
-        top_tweet_ids = coalesce(new_tags.new_top_ids, present.top_tweet_ids),
-        top_tweet_engagements = coalesce(new_tags.new_top_engagements, present.top_tweet_engagements)
+        sample_tweets = coalesce(new_tags.new_sample_ids::text[], present.sample_tweets),
+        sample_engagements = coalesce(new_tags.new_sample_engagements, present.sample_engagements),
+        as_of = $2
     from new_tags
     where present.ctid = new_tags.place and new_tags.new_tweet_count > 0
 ),
 
 gone_tags as (
-    delete from intermediate.int_zone_tag_window as present
+    delete from marts.twitter_trending_hashtags as present
     using new_tags
     where present.ctid = new_tags.place and new_tags.new_tweet_count <= 0
-),
-
-marked as (
-    insert into ops.twitter_trending_hashtags__marks (zone_id, hashtag)
-    select zone_id, hashtag
-    from new_tags
 )
 
 select array_agg(zone_id), array_agg(hashtag)
@@ -2330,21 +2428,6 @@ CREATE TABLE ops.int_zone_author_hourly__marks (
 
 COMMENT ON TABLE ops.int_zone_author_hourly__marks IS 'Buckets of int_zone_author_hourly to be summed anew; ordinary changes arrive as differences';
 
-CREATE TABLE ops.int_zone_author_totals__claims (
-    zone_id uuid NOT NULL,
-    author_profile_id bigint NOT NULL
-);
-
-COMMENT ON TABLE ops.int_zone_author_totals__claims IS 'Buckets that the latest build of int_zone_author_totals rebuilt';
-
-CREATE TABLE ops.int_zone_author_totals__marks (
-    zone_id uuid NOT NULL,
-    author_profile_id bigint NOT NULL,
-    marked_at timestamp with time zone DEFAULT now() NOT NULL
-);
-
-COMMENT ON TABLE ops.int_zone_author_totals__marks IS 'Buckets of int_zone_author_totals to be summed anew; ordinary changes arrive as differences';
-
 CREATE TABLE ops.int_zone_counted_tweets__claims (
     tweet_id bigint NOT NULL
 );
@@ -2416,21 +2499,6 @@ CREATE TABLE ops.int_zone_tag_author_window__marks (
 );
 
 COMMENT ON TABLE ops.int_zone_tag_author_window__marks IS 'Buckets of int_zone_tag_author_window to be summed anew; ordinary changes arrive as differences';
-
-CREATE TABLE ops.int_zone_tag_window__claims (
-    zone_id uuid NOT NULL,
-    hashtag text NOT NULL
-);
-
-COMMENT ON TABLE ops.int_zone_tag_window__claims IS 'Buckets that the latest build of int_zone_tag_window rebuilt';
-
-CREATE TABLE ops.int_zone_tag_window__marks (
-    zone_id uuid NOT NULL,
-    hashtag text NOT NULL,
-    marked_at timestamp with time zone DEFAULT now() NOT NULL
-);
-
-COMMENT ON TABLE ops.int_zone_tag_window__marks IS 'Buckets of int_zone_tag_window to be summed anew; ordinary changes arrive as differences';
 
 CREATE TABLE ops.int_zone_top_tweets_hourly__claims (
     zone_id uuid NOT NULL,
@@ -2624,7 +2692,7 @@ CREATE TABLE ops.twitter_top_profiles_by_zone__marks (
     marked_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
-COMMENT ON TABLE ops.twitter_top_profiles_by_zone__marks IS 'Buckets of twitter_top_profiles_by_zone whose facts changed, appended by whoever changed them';
+COMMENT ON TABLE ops.twitter_top_profiles_by_zone__marks IS 'Buckets of twitter_top_profiles_by_zone to be summed anew; ordinary changes arrive as differences';
 
 CREATE TABLE ops.twitter_top_profiles_by_zone__profile_marks (
     profile_id bigint NOT NULL,
@@ -2672,20 +2740,13 @@ CREATE TABLE ops.twitter_trending_hashtags__claims (
 
 COMMENT ON TABLE ops.twitter_trending_hashtags__claims IS 'Buckets that the latest build of twitter_trending_hashtags rebuilt';
 
-CREATE TABLE ops.twitter_trending_hashtags__cut (
-    zone_id uuid NOT NULL,
-    hashtag text NOT NULL
-);
-
-COMMENT ON TABLE ops.twitter_trending_hashtags__cut IS 'Tags whose row in the mart leaves out tweets that lie after its as_of';
-
 CREATE TABLE ops.twitter_trending_hashtags__marks (
     zone_id uuid NOT NULL,
     hashtag text NOT NULL,
     marked_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
-COMMENT ON TABLE ops.twitter_trending_hashtags__marks IS 'Buckets of twitter_trending_hashtags whose facts changed, appended by whoever changed them';
+COMMENT ON TABLE ops.twitter_trending_hashtags__marks IS 'Buckets of twitter_trending_hashtags to be summed anew; ordinary changes arrive as differences';
 
 CREATE TABLE ops.twitter_zone_stats_daily__claims (
     zone_id uuid NOT NULL,
@@ -2955,9 +3016,6 @@ ALTER TABLE ONLY ops.incidents
 ALTER TABLE ONLY ops.int_zone_author_hourly__claims
     ADD CONSTRAINT int_zone_author_hourly__claims_pkey PRIMARY KEY (zone_id, hour, author_profile_id);
 
-ALTER TABLE ONLY ops.int_zone_author_totals__claims
-    ADD CONSTRAINT int_zone_author_totals__claims_pkey PRIMARY KEY (zone_id, author_profile_id);
-
 ALTER TABLE ONLY ops.int_zone_counted_tweets__claims
     ADD CONSTRAINT int_zone_counted_tweets__claims_pkey PRIMARY KEY (tweet_id);
 
@@ -2972,9 +3030,6 @@ ALTER TABLE ONLY ops.int_zone_tag_author_hourly__claims
 
 ALTER TABLE ONLY ops.int_zone_tag_author_window__claims
     ADD CONSTRAINT int_zone_tag_author_window__claims_pkey PRIMARY KEY (zone_id, hashtag, author_profile_id);
-
-ALTER TABLE ONLY ops.int_zone_tag_window__claims
-    ADD CONSTRAINT int_zone_tag_window__claims_pkey PRIMARY KEY (zone_id, hashtag);
 
 ALTER TABLE ONLY ops.int_zone_top_tweets_hourly__claims
     ADD CONSTRAINT int_zone_top_tweets_hourly__claims_pkey PRIMARY KEY (zone_id, hour);
@@ -3026,9 +3081,6 @@ ALTER TABLE ONLY ops.twitter_trending_entities__claims
 
 ALTER TABLE ONLY ops.twitter_trending_hashtags__claims
     ADD CONSTRAINT twitter_trending_hashtags__claims_pkey PRIMARY KEY (zone_id, hashtag);
-
-ALTER TABLE ONLY ops.twitter_trending_hashtags__cut
-    ADD CONSTRAINT twitter_trending_hashtags__cut_pkey PRIMARY KEY (zone_id, hashtag);
 
 ALTER TABLE ONLY ops.twitter_zone_stats_daily__claims
     ADD CONSTRAINT twitter_zone_stats_daily__claims_pkey PRIMARY KEY (zone_id, day);
@@ -3380,10 +3432,6 @@ GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_author_hourly__
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_author_hourly__marks TO pipeline;
 
-GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_author_totals__claims TO pipeline;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_author_totals__marks TO pipeline;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_counted_tweets__claims TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_entity_author_hourly__claims TO pipeline;
@@ -3401,10 +3449,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_tag_author_hourly__marks
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_tag_author_window__claims TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_tag_author_window__marks TO pipeline;
-
-GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_tag_window__claims TO pipeline;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_tag_window__marks TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.int_zone_top_tweets_hourly__claims TO pipeline;
 
@@ -3455,8 +3499,6 @@ GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_trending_entitie
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_trending_entities__marks TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_trending_hashtags__claims TO pipeline;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_trending_hashtags__cut TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_trending_hashtags__marks TO pipeline;
 

@@ -106,7 +106,7 @@ group by counted.zone_id, used.hashtag, counted.hour, counted.author_profile_id,
 
 -- name: marks
 with totals as (
-    insert into ops.int_zone_author_totals__marks (zone_id, author_profile_id)
+    insert into ops.twitter_top_profiles_by_zone__marks (zone_id, profile_id)
     select distinct hours.zone_id, hours.author_profile_id
     from intermediate.int_zone_author_hourly as hours
 ),
@@ -122,7 +122,7 @@ windows as (
 ),
 
 tags as (
-    insert into ops.int_zone_tag_window__marks (zone_id, hashtag)
+    insert into ops.twitter_trending_hashtags__marks (zone_id, hashtag)
     select distinct
         counted.zone_id,
         unnest(counted.hashtags)

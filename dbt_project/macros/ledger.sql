@@ -372,9 +372,6 @@ $replace$;
     {%- if execute -%}
 {{ ledger_mark_dependants_by_claims() }}
 {{ ledger_mark_dependants_by_rows() }}
-    {%- if context.get(model.name ~ '__further_release') %}
-{{ context[model.name ~ '__further_release']() }}
-    {%- endif %}
 -- The models that read a new table next must know how large it is; later on autovacuum tells.
 do $analyze$
 begin

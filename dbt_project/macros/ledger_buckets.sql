@@ -5,7 +5,6 @@
     <model>__further_marks(target)   statements that mark buckets which change for another reason than a fact in their
                                      own key: the clock went on, a profile was renamed. They read the model's row in
                                      ops.mart_state, where the claim has fixed as_of and previous_as_of already.
-    <model>__further_release()       statements before the end of a build
     <model>__buckets_of(marks, target)   the buckets that marks touch, where a mark is not a bucket itself
 -#}
 
@@ -26,12 +25,6 @@
     select hours.zone_id, hours.hour from {{ ref('int_zone_author_hourly') }} as hours
     union
     select present.zone_id, present.hour from {{ target }} as present
-{% endmacro %}
-
-{% macro int_zone_author_totals__all_buckets(target) %}
-    select hours.zone_id, hours.author_profile_id from {{ ref('int_zone_author_hourly') }} as hours
-    union
-    select present.zone_id, present.author_profile_id from {{ target }} as present
 {% endmacro %}
 
 {% macro int_zone_tag_author_hourly__all_buckets(target) %}
@@ -311,71 +304,21 @@ inner join lateral (
         on
             uses.tweet_id >= core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours')
             and uses.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
-            and uses.hour <= date_trunc('hour', state.as_of, 'UTC')
+            and uses.twitter_created_at <= state.as_of
     where state.model = 'int_zone_tag_author_window'
     union
     select present.zone_id, present.hashtag, present.author_profile_id from {{ target }} as present
 {% endmacro %}
 
-{#- The hours that the window leaves and reaches are differences too. -#}
+{#- What the window leaves and reaches when its end moves are differences too. -#}
 {% macro int_zone_tag_author_window__further_marks(target) %}
-select ops.move_zone_tag_windows(
-    date_trunc('hour', state.previous_as_of, 'UTC'), date_trunc('hour', state.as_of, 'UTC')
-)
+select ops.move_zone_tag_windows(state.previous_as_of, state.as_of)
 from ops.mart_state as state
-where
-    state.model = 'int_zone_tag_author_window'
-    and date_trunc('hour', state.previous_as_of, 'UTC') <> date_trunc('hour', state.as_of, 'UTC');
-{% endmacro %}
-
-{% macro int_zone_tag_window__all_buckets(target) %}
-    select authors.zone_id, authors.hashtag from {{ ref('int_zone_tag_author_window') }} as authors
-    union
-    select present.zone_id, present.hashtag from {{ target }} as present
+where state.model = 'int_zone_tag_author_window' and state.previous_as_of <> state.as_of;
 {% endmacro %}
 
 {% macro twitter_trending_hashtags__all_buckets(target) %}
-    select tags.zone_id, tags.hashtag from {{ ref('int_zone_tag_window') }} as tags
+    select authors.zone_id, authors.hashtag from {{ ref('int_zone_tag_author_window') }} as authors
     union
     select present.zone_id, present.hashtag from {{ target }} as present
-{% endmacro %}
-
-{#- Tags whose row leaves out tweets after the as_of before; and after this one, when it went back (T21). Those that enter
-    or leave the window with an hour are marked by int_zone_tag_window. -#}
-{% macro twitter_trending_hashtags__further_marks(target) %}
-insert into {{ ledger_queue('twitter_trending_hashtags') }} (zone_id, hashtag)
-select cut.zone_id, cut.hashtag
-from ops.mart_state as state
-cross join ops.twitter_trending_hashtags__cut as cut
-where state.model = 'twitter_trending_hashtags' and state.as_of <> state.previous_as_of
-union
-select tags.zone_id, tags.hashtag
-from ops.mart_state as state
-inner join {{ ref('int_zone_tag_window') }} as tags on state.as_of < tags.last_used_at
-where state.model = 'twitter_trending_hashtags' and state.as_of < state.previous_as_of;
-{% endmacro %}
-
-{#- Tags with tweets from after as_of; in most builds there is no such tweet at all. -#}
-{% macro twitter_trending_hashtags__further_release() %}
-delete from ops.twitter_trending_hashtags__cut as cut
-using {{ ledger_claims('twitter_trending_hashtags') }} as claims
-where cut.zone_id = claims.zone_id and cut.hashtag = claims.hashtag;
-
-insert into ops.twitter_trending_hashtags__cut (zone_id, hashtag)
-select claims.zone_id, claims.hashtag
-from ops.mart_state as state
-cross join {{ ledger_claims('twitter_trending_hashtags') }} as claims
-inner join lateral (
-    select tags.last_used_at
-    from {{ ref('int_zone_tag_window') }} as tags
-    where tags.zone_id = claims.zone_id and tags.hashtag = claims.hashtag
-    offset 0
-) as found on state.as_of < found.last_used_at
-where
-    state.model = 'twitter_trending_hashtags'
-    and (select max(tweets.tweet_id) from {{ ref('int_zone_counted_tweets') }} as tweets) >= (
-        select core.first_tweet_id_of(present.as_of)
-        from ops.mart_state as present
-        where present.model = 'twitter_trending_hashtags'
-    );
 {% endmacro %}

@@ -26,13 +26,9 @@ from (
     union all
     select 'int_zone_hourly', count(*) from ops.int_zone_hourly__marks
     union all
-    select 'int_zone_author_totals', count(*) from ops.int_zone_author_totals__marks
-    union all
     select 'int_zone_tag_author_hourly', count(*) from ops.int_zone_tag_author_hourly__marks
     union all
     select 'int_zone_tag_author_window', count(*) from ops.int_zone_tag_author_window__marks
-    union all
-    select 'int_zone_tag_window', count(*) from ops.int_zone_tag_window__marks
     union all
     select 'twitter_zone_stats_hourly', count(*) from ops.twitter_zone_stats_hourly__marks
     union all

@@ -33,9 +33,7 @@ FRESHNESS = {
     "int_zone_author_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_tag_author_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_hourly": (timedelta(minutes=18), timedelta(minutes=45)),
-    "int_zone_author_totals": (timedelta(minutes=18), timedelta(minutes=45)),
     "int_zone_tag_author_window": (timedelta(minutes=18), timedelta(minutes=45)),
-    "int_zone_tag_window": (timedelta(minutes=18), timedelta(minutes=45)),
 }
 """Age at which a table warns and fails: one missed tick of its schedule and a run's length, then several ticks."""
 

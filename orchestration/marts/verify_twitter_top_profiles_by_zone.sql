@@ -1,13 +1,22 @@
--- The recount of twitter_top_profiles_by_zone, straight from core; and of the totals that it is built from, from the
--- hours below them: a total that is wrong need not have reached the mart yet.
+-- The recount of twitter_top_profiles_by_zone, straight from core. What the latest build counted anew changed its authors'
+-- rows by triggers, so these are checked beside the buckets that the mart's own build claimed.
 -- All statements run in one transaction with one snapshot.
 
 -- name: choose
 create temporary table checked_buckets on commit drop as
-with claimed as (
+with changed as (
     select claims.zone_id, claims.profile_id
     from ops.twitter_top_profiles_by_zone__claims as claims
-    order by hashint8(claims.profile_id + %(slice)s), claims.zone_id
+    union
+    select counted.zone_id, counted.author_profile_id
+    from ops.int_zone_counted_tweets__claims as claims
+    inner join intermediate.int_zone_counted_tweets as counted on claims.tweet_id = counted.tweet_id
+),
+
+claimed as (
+    select changed.zone_id, changed.profile_id
+    from changed
+    order by hashint8(changed.profile_id + %(slice)s), changed.zone_id
     limit %(claimed_limit)s
 ),
 
@@ -19,10 +28,6 @@ profiles as (
     select mart.profile_id
     from marts.twitter_top_profiles_by_zone as mart
     where mod(hashint8(mart.profile_id)::bigint + 2147483648, %(slices)s) = %(slice)s
-    union
-    select totals.author_profile_id
-    from intermediate.int_zone_author_totals as totals
-    where mod(hashint8(totals.author_profile_id)::bigint + 2147483648, %(slices)s) = %(slice)s
 ),
 
 candidates as (
@@ -39,8 +44,6 @@ except
 select marks.zone_id, marks.profile_id from ops.twitter_top_profiles_by_zone__marks as marks
 except
 select marks.zone_id, marks.author_profile_id from ops.waiting_author_hours() as marks
-except
-select marks.zone_id, marks.author_profile_id from ops.int_zone_author_totals__marks as marks
 except
 select zones.id, marks.profile_id
 from ops.twitter_top_profiles_by_zone__profile_marks as marks
@@ -122,6 +125,7 @@ select
     profiles.followers_count,
     sum(parts.tweet_count)::bigint as tweet_count,
     sum(parts.total_engagement)::bigint as total_engagement,
+    sum(parts.engagement_known_count)::bigint as engagement_known_count,
     round(sum(parts.total_engagement) / nullif(sum(parts.engagement_known_count), 0), 18) as avg_engagement,
     max(parts.last_tweet_at) as last_tweet_at
 from parts
@@ -143,6 +147,7 @@ with present as (
         mart.followers_count,
         mart.tweet_count,
         mart.total_engagement,
+        mart.engagement_known_count,
         mart.avg_engagement,
         mart.last_tweet_at
     from marts.twitter_top_profiles_by_zone as mart
@@ -150,48 +155,14 @@ with present as (
         on mart.zone_id = checked_buckets.zone_id and mart.profile_id = checked_buckets.profile_id
 ),
 
-totals as (
-    select
-        totals.zone_id,
-        totals.author_profile_id as profile_id,
-        totals.tweet_count,
-        totals.known_engagement,
-        totals.engagement_known_count
-    from checked_buckets
-    inner join intermediate.int_zone_author_totals as totals
-        on checked_buckets.zone_id = totals.zone_id and checked_buckets.profile_id = totals.author_profile_id
-),
-
-summed as (
-    select
-        hours.zone_id,
-        hours.author_profile_id as profile_id,
-        sum(hours.tweet_count)::bigint as tweet_count,
-        coalesce(sum(hours.total_engagement), 0)::bigint as known_engagement,
-        sum(hours.engagement_known_count)::bigint as engagement_known_count
-    from checked_buckets
-    inner join intermediate.int_zone_author_hourly as hours
-        on checked_buckets.zone_id = hours.zone_id and checked_buckets.profile_id = hours.author_profile_id
-    group by hours.zone_id, hours.author_profile_id
-),
-
 differences as (
     (select * from present except all select * from recounted)
     union all
     (select * from recounted except all select * from present)
-),
-
-total_differences as (
-    (select * from totals except all select * from summed)
-    union all
-    (select * from summed except all select * from totals)
 )
 
-select differences.zone_id, differences.profile_id
-from differences
-union
-select total_differences.zone_id, total_differences.profile_id
-from total_differences;
+select distinct differences.zone_id, differences.profile_id
+from differences;
 
 -- name: mark
 -- From the bottom: what the mart is built from may be what is wrong.
@@ -215,12 +186,6 @@ tweets_below as (
     select distinct found.tweet_id
     from from_below
     cross join lateral ops.tweets_of_author_hour(from_below.hour, from_below.author_profile_id) as found (tweet_id)
-),
-
-totals as (
-    insert into ops.int_zone_author_totals__marks (zone_id, author_profile_id)
-    select drifted_buckets.zone_id, drifted_buckets.profile_id
-    from drifted_buckets
 )
 
 insert into ops.twitter_top_profiles_by_zone__marks (zone_id, profile_id)

@@ -1,6 +1,7 @@
 -- The recount of twitter_trending_hashtags, straight from core, for the window that the mart was last built for; and of
--- the partials that it is built from, from the tweets as they were counted: what is wrong there need not have reached
--- the mart yet.
+-- the rows of its authors, from the tweets as they were counted: what is wrong there need not have reached the mart yet.
+-- What the latest build counted anew changed its tags' rows by triggers, so these are checked beside the buckets that the
+-- mart's own build claimed.
 -- All statements run in one transaction with one snapshot.
 
 -- name: choose
@@ -12,10 +13,20 @@ with bounds as (
     where state.model = 'twitter_trending_hashtags'
 ),
 
-claimed as (
+changed as (
     select claims.zone_id, claims.hashtag
     from ops.twitter_trending_hashtags__claims as claims
-    order by hashtext(claims.hashtag || %(slice)s::text), claims.zone_id
+    union
+    select counted.zone_id, used.hashtag
+    from ops.int_zone_counted_tweets__claims as claims
+    inner join intermediate.int_zone_counted_tweets as counted on claims.tweet_id = counted.tweet_id
+    cross join lateral unnest(counted.hashtags) as used (hashtag)
+),
+
+claimed as (
+    select changed.zone_id, changed.hashtag
+    from changed
+    order by hashtext(changed.hashtag || %(slice)s::text), changed.zone_id
     limit %(claimed_limit)s
 ),
 
@@ -32,7 +43,7 @@ tags as (
     where mod(hashtext(mart.hashtag)::bigint + 2147483648, %(slices)s) = %(slice)s
     union
     select present.hashtag
-    from intermediate.int_zone_tag_window as present
+    from intermediate.int_zone_tag_author_window as present
     where mod(hashtext(present.hashtag)::bigint + 2147483648, %(slices)s) = %(slice)s
 ),
 
@@ -54,8 +65,6 @@ select candidates.zone_id, candidates.hashtag
 from candidates
 except
 select marks.zone_id, marks.hashtag from ops.twitter_trending_hashtags__marks as marks
-except
-select marks.zone_id, marks.hashtag from ops.int_zone_tag_window__marks as marks
 except
 select marks.zone_id, marks.hashtag from ops.int_zone_tag_author_window__marks as marks
 except
@@ -145,26 +154,38 @@ votes as (
         uses.zone_id,
         uses.hashtag,
         uses.original_hashtag,
-        row_number() over (
-            partition by uses.zone_id, uses.hashtag
-            order by count(*) desc, uses.original_hashtag collate "C"
-        ) as place
+        count(*) as vote_count
     from uses
     group by uses.zone_id, uses.hashtag, uses.original_hashtag
+),
+
+spelled_tags as (
+    select
+        votes.zone_id,
+        votes.hashtag,
+        array_agg(votes.original_hashtag order by votes.vote_count desc, votes.original_hashtag collate "C")
+            as spellings,
+        array_agg(votes.vote_count order by votes.vote_count desc) as spelling_counts
+    from votes
+    group by votes.zone_id, votes.hashtag
 )
 
 select
     uses.zone_id,
     uses.hashtag,
-    votes.original_hashtag,
+    spelled_tags.spellings[1] as original_hashtag,
     count(*) as tweet_count_24h,
     count(distinct uses.author_profile_id) as unique_authors_24h,
     sum(uses.total_engagement)::bigint as total_engagement_24h,
+    count(uses.total_engagement) as engagement_known_count_24h,
     max(uses.twitter_created_at) as last_used_at,
-    array_agg(uses.tweet_id::text order by uses.place) filter (where uses.place <= 3) as sample_tweets
+    spelled_tags.spellings,
+    spelled_tags.spelling_counts,
+    array_agg(uses.tweet_id::text order by uses.place) filter (where uses.place <= 3) as sample_tweets,
+    array_agg(uses.total_engagement order by uses.place) filter (where uses.place <= 3) as sample_engagements
 from uses
-inner join votes on uses.zone_id = votes.zone_id and uses.hashtag = votes.hashtag and votes.place = 1
-group by uses.zone_id, uses.hashtag, votes.original_hashtag;
+inner join spelled_tags on uses.zone_id = spelled_tags.zone_id and uses.hashtag = spelled_tags.hashtag
+group by uses.zone_id, uses.hashtag, spelled_tags.spellings, spelled_tags.spelling_counts;
 
 -- name: compare
 create temporary table drifted_buckets on commit drop as
@@ -176,28 +197,14 @@ with present as (
         mart.tweet_count_24h,
         mart.unique_authors_24h,
         mart.total_engagement_24h,
+        mart.engagement_known_count_24h,
         mart.last_used_at,
-        mart.sample_tweets
+        mart.spellings,
+        mart.spelling_counts,
+        mart.sample_tweets,
+        mart.sample_engagements
     from marts.twitter_trending_hashtags as mart
     inner join checked_buckets on mart.zone_id = checked_buckets.zone_id and mart.hashtag = checked_buckets.hashtag
-),
-
-windows as (
-    select
-        present.zone_id,
-        present.hashtag,
-        present.tweet_count,
-        present.author_count,
-        present.known_engagement,
-        present.engagement_known_count,
-        present.last_used_at,
-        present.spellings,
-        present.spelling_counts,
-        present.top_tweet_ids,
-        present.top_tweet_engagements
-    from checked_buckets
-    inner join intermediate.int_zone_tag_window as present
-        on checked_buckets.zone_id = present.zone_id and checked_buckets.hashtag = present.hashtag
 ),
 
 authors as (
@@ -214,12 +221,11 @@ authors as (
         on checked_buckets.zone_id = present.zone_id and checked_buckets.hashtag = present.hashtag
 ),
 
--- What was counted in the whole window, the open hour included: first the tweets, then the tags.
+-- What was counted in the window: first the tweets, then the tags.
 read_uses as materialized (
     select
         counted.zone_id,
         used.hashtag,
-        used.spelling,
         counted.author_profile_id,
         counted.tweet_id,
         counted.twitter_created_at,
@@ -228,22 +234,18 @@ read_uses as materialized (
     inner join intermediate.int_zone_counted_tweets as counted
         on
             counted.tweet_id >= core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours')
-            and counted.tweet_id < core.end_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') + interval '1 hour')
+            and counted.tweet_id < core.end_tweet_id_of(state.as_of + interval '1 millisecond')
             and counted.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
-            and counted.hour <= date_trunc('hour', state.as_of, 'UTC')
-    cross join lateral unnest(counted.hashtags, counted.original_hashtags) as used (hashtag, spelling)
+            and counted.twitter_created_at <= state.as_of
+    cross join lateral unnest(counted.hashtags) as used (hashtag)
     where state.model = 'int_zone_tag_author_window'
 ),
 
 uses as (
-    select
-        read_uses.*,
-        count(*) over spelling as vote_count,
-        row_number() over (spelling order by read_uses.tweet_id) = 1 as is_first_of_spelling
+    select read_uses.*
     from read_uses
     inner join checked_buckets
         on read_uses.zone_id = checked_buckets.zone_id and read_uses.hashtag = checked_buckets.hashtag
-    window spelling as (partition by read_uses.zone_id, read_uses.hashtag, read_uses.spelling)
 ),
 
 authors_counted as (
@@ -261,27 +263,6 @@ authors_counted as (
     group by uses.zone_id, uses.hashtag, uses.author_profile_id
 ),
 
-windows_counted as (
-    select
-        uses.zone_id,
-        uses.hashtag,
-        count(*) as tweet_count,
-        count(distinct uses.author_profile_id) as author_count,
-        coalesce(sum(uses.total_engagement), 0)::bigint as known_engagement,
-        count(uses.total_engagement) as engagement_known_count,
-        max(uses.twitter_created_at) as last_used_at,
-        array_agg(uses.spelling order by uses.vote_count desc, uses.spelling collate "C")
-        filter (where uses.is_first_of_spelling) as spellings,
-        array_agg(uses.vote_count order by uses.vote_count desc, uses.spelling collate "C")
-        filter (where uses.is_first_of_spelling) as spelling_counts,
-        (array_agg(uses.tweet_id order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-            as top_tweet_ids,
-        (array_agg(uses.total_engagement order by uses.total_engagement desc nulls last, uses.tweet_id desc))[1:3]
-            as top_tweet_engagements
-    from uses
-    group by uses.zone_id, uses.hashtag
-),
-
 -- The hours of the tags are another way from the tweets to the same counts.
 hours as (
     select
@@ -289,7 +270,8 @@ hours as (
         hourly.hashtag,
         hourly.author_profile_id,
         sum(hourly.tweet_count)::bigint as tweet_count,
-        max(hourly.last_used_at) as last_used_at
+        max(hourly.last_used_at) as last_used_at,
+        max(state.as_of) as as_of
     from ops.mart_state as state
     cross join checked_buckets
     inner join intermediate.int_zone_tag_author_hourly as hourly
@@ -305,12 +287,6 @@ differences as (
     (select * from present except all select * from recounted)
     union all
     (select * from recounted except all select * from present)
-),
-
-window_differences as (
-    (select * from windows except all select * from windows_counted)
-    union all
-    (select * from windows_counted except all select * from windows)
 ),
 
 author_differences as (
@@ -329,14 +305,14 @@ hour_differences as (
             authors.zone_id = hours.zone_id
             and authors.hashtag = hours.hashtag
             and authors.author_profile_id = hours.author_profile_id
-    where (authors.tweet_count, authors.last_used_at) is distinct from (hours.tweet_count, hours.last_used_at)
+    where
+        (authors.tweet_count, authors.last_used_at) is distinct from (hours.tweet_count, hours.last_used_at)
+        -- Whole hours cannot tell what an author's share of the open one was until as_of.
+        and coalesce(hours.last_used_at <= hours.as_of, true)
 )
 
 select differences.zone_id, differences.hashtag
 from differences
-union
-select window_differences.zone_id, window_differences.hashtag
-from window_differences
 union
 select author_differences.zone_id, author_differences.hashtag
 from author_differences
@@ -395,12 +371,6 @@ authors as (
     inner join core.twitter_tweets as tweets on entities.tweet_id = tweets.tweet_id
     inner join core.twitter_tweet_zones as links
         on tweets.tweet_id = links.tweet_id and drifted_buckets.zone_id = links.zone_id
-),
-
-windows as (
-    insert into ops.int_zone_tag_window__marks (zone_id, hashtag)
-    select drifted_buckets.zone_id, drifted_buckets.hashtag
-    from drifted_buckets
 )
 
 insert into ops.twitter_trending_hashtags__marks (zone_id, hashtag)

@@ -214,7 +214,7 @@ def test_sums_of_before_tweets_were_counted_stay_until_all_are(marts: Marts) -> 
     before = marts.facts.execute(shown).fetchall()
     new = ("int_zone_counted_tweets", "int_zone_hourly", "int_zone_tag_author_window")
     marts.facts.execute(f"truncate {', '.join(f'intermediate.{model}' for model in new)}".encode())
-    begun_anew = [*new, "int_zone_author_hourly", "int_zone_tag_window"]
+    begun_anew = [*new, "int_zone_author_hourly", "twitter_trending_hashtags"]
     for notes in ("mart_state", "model_definitions"):
         marts.facts.execute(f"delete from ops.{notes} where model = any(%s)".encode(), (begun_anew,))
 
@@ -240,10 +240,13 @@ def test_windows_that_are_summed_anew_in_several_builds_hold_everybody(marts: Ma
     for number, author in enumerate(AUTHORS):
         add_tweet(marts.facts, NOON - minutes(number), author=author, tags=("tag",), counters={"like_count": number})
     marts.build()
-    for model, bucket in {"int_zone_tag_author_window": ", author_profile_id", "int_zone_tag_window": ""}.items():
-        columns = f"zone_id, hashtag{bucket}"
+    tables = {
+        "int_zone_tag_author_window": ("intermediate", "zone_id, hashtag, author_profile_id"),
+        "twitter_trending_hashtags": ("marts", "zone_id, hashtag"),
+    }
+    for model, (schema, columns) in tables.items():
         marts.facts.execute(
-            f"with gone as (delete from intermediate.{model} returning {columns})"
+            f"with gone as (delete from {schema}.{model} returning {columns})"
             f" insert into ops.{model}__marks ({columns}) select {columns} from gone".encode()
         )
     bounded = marts.build.builds["int_zone_tag_author_window"].steps

@@ -190,10 +190,8 @@ def test_a_full_refresh_heals_everything_and_readers_notice_nothing(
     for model in MODELS:
         schema = "intermediate" if model.startswith("int_") else "marts"
         column = {
-            "int_zone_author_totals": "known_engagement",
             "int_zone_hourly": "known_engagement",
             "int_zone_tag_author_window": "best_engagement",
-            "int_zone_tag_window": "known_engagement",
             "twitter_zone_stats_hourly": "total_views",
             "twitter_trending_hashtags": "total_engagement_24h",
             "twitter_trending_entities": "tweet_count",

@@ -52,14 +52,14 @@ CORRUPTIONS = {
     "zone stats": (ZONE_STATS, "update marts.twitter_zone_stats_hourly set total_tweets = 77"),
     "top profiles": (TOP_PROFILES, "delete from marts.twitter_top_profiles_by_zone"),
     "trending": (TRENDING, "update marts.twitter_trending_hashtags set sample_tweets = '{}'"),
-    "totals": (TOP_PROFILES, "update intermediate.int_zone_author_totals set known_engagement = -77"),
-    "totals are gone": (TOP_PROFILES, "delete from intermediate.int_zone_author_totals"),
+    "latest tweets": (TOP_PROFILES, "update marts.twitter_top_profiles_by_zone set last_tweet_at = now()"),
+    "known engagements": (TOP_PROFILES, "update marts.twitter_top_profiles_by_zone set engagement_known_count = -77"),
     "hours": (ZONE_STATS, "update intermediate.int_zone_hourly set known_likes = -77"),
     "hours are gone": (ZONE_STATS, "delete from intermediate.int_zone_hourly"),
     "tags of authors": (TRENDING, "update intermediate.int_zone_tag_author_window set best_engagement = 77"),
     "tags of authors are gone": (TRENDING, "delete from intermediate.int_zone_tag_author_window"),
-    "window": (TRENDING, "update intermediate.int_zone_tag_window set tweet_count = 77, spellings = '{x}'"),
-    "window is gone": (TRENDING, "delete from intermediate.int_zone_tag_window"),
+    "spellings": (TRENDING, "update marts.twitter_trending_hashtags set tweet_count_24h = 77, spellings = '{x}'"),
+    "trending is gone": (TRENDING, "delete from marts.twitter_trending_hashtags"),
 }
 """What somebody may do to the tables that people or other tables read, and whose verification must find it."""
 

@@ -87,7 +87,8 @@ def test_what_somebody_broke_by_hand_is_found_and_the_next_build_heals_it(marts:
 def test_a_row_that_should_not_be_there_is_found_and_goes(marts: Marts) -> None:
     fill(marts)
     marts.facts.execute(
-        "insert into marts.twitter_trending_hashtags select zone_id, 'made up', 'made up', 1, 1, 1, now(), '{}', now()"
+        "insert into marts.twitter_trending_hashtags"
+        " select zone_id, 'made up', 'made up', 1, 1, 1, 1, now(), '{}', '{}', '{}', '{}', now()"
         " from marts.twitter_trending_hashtags limit 1"
     )
     assert everything(marts, TRENDING) == 1
@@ -95,30 +96,26 @@ def test_a_row_that_should_not_be_there_is_found_and_goes(marts: Marts) -> None:
     assert drift(marts.facts) == {}
 
 
-PARTIALS = {
-    "a total is wrong": ("update intermediate.int_zone_author_totals set tweet_count = tweet_count + 1", TOP_PROFILES),
-    "a total is missing": ("delete from intermediate.int_zone_author_totals", TOP_PROFILES),
-    "a total has no tweets": (
-        "insert into intermediate.int_zone_author_totals select id, 987, 1, 1, 1 from core.zones limit 1",
-        TOP_PROFILES,
-    ),
-    "a window is wrong": ("update intermediate.int_zone_tag_window set author_count = author_count + 1", TRENDING),
-    "a sample is wrong": ("update intermediate.int_zone_tag_window set top_tweet_ids[1] = 7", TRENDING),
-    "a window is missing": ("delete from intermediate.int_zone_tag_window", TRENDING),
-    "a window has no tweets": (
-        "insert into intermediate.int_zone_tag_window values (%(id)s, 'x', 1, 1, 1, 1, now(), '{}', '{}', '{}', '{}')",
-        TRENDING,
+AUTHORS_OF_TAGS = {
+    "an author's count is wrong": "update intermediate.int_zone_tag_author_window set tweet_count = tweet_count + 1",
+    "an author's best is wrong": "update intermediate.int_zone_tag_author_window set best_tweet_id = 7",
+    "authors are missing": "delete from intermediate.int_zone_tag_author_window",
+    "an author has no tweets": (
+        "insert into intermediate.int_zone_tag_author_window select zone_id, hashtag, 7, 1, now(), 1, 7"
+        " from marts.twitter_trending_hashtags"
     ),
 }
 
 
-@pytest.mark.parametrize("what", PARTIALS)
-def test_a_partial_that_somebody_broke_is_found_in_one_cycle_before_its_mart_is_wrong(marts: Marts, what: str) -> None:
+@pytest.mark.parametrize("what", AUTHORS_OF_TAGS)
+def test_authors_of_tags_that_somebody_broke_are_found_in_one_cycle_before_the_mart_is_wrong(
+    marts: Marts, what: str
+) -> None:
     fill(marts)
-    statement, mart = PARTIALS[what]
-    broken = marts.facts.execute(statement.encode(), {"id": ZONES[0]}).rowcount
-    found = [verify(marts.facts, mart, slice_count=8, claimed_limit=0).drifted_bucket_count for _ in range(8)]
-    assert sum(found) == broken > 0
+    marts.facts.execute(AUTHORS_OF_TAGS[what].encode())
+    (tags,) = marts.facts.execute("select count(*) from marts.twitter_trending_hashtags").fetchone() or (0,)
+    found = [verify(marts.facts, TRENDING, slice_count=8, claimed_limit=0).drifted_bucket_count for _ in range(8)]
+    assert sum(found) == tags > 0
     marts.build()
     assert drift(marts.facts) == {}
 

@@ -1,6 +1,6 @@
 -- One row per zone, tweet and hashtag: a tag counts once in a tweet, with the first spelling it has there (T5).
 -- Built from int_zone_counted_tweets, as a view: it holds nothing and reads no more than its reader asks for.
--- Read by the int_zone_tag_… tables, and by twitter_trending_hashtags for the part of the window before as_of.
+-- Read by the int_zone_tag_… tables and twitter_trending_hashtags.
 {{ config(materialized='view') }}
 
 with tweets as (

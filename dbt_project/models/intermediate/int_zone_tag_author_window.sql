@@ -1,9 +1,9 @@
--- One row per zone, hashtag and author who used it in the 24 h that end with the open hour of as_of, included whole.
+-- One row per zone, hashtag and author who used it in the 24 h that end at as_of: 23 whole hours and the open one.
 -- Built from int_zone_counted_tweets: triggers there carry every change over as a difference (new - old), at once, and
--- a build carries over the hours that the window leaves and reaches (T21). This query is what they keep true; it builds
--- the buckets that are marked: all at first, and wrong ones.
+-- a build moves the window to its as_of (T21), here and in twitter_trending_hashtags. This query is what they keep true;
+-- it builds the buckets that are marked: all at first, and wrong ones.
 -- Late data: a tweet that is counted anew changes the window in the same transaction.
--- Read by int_zone_tag_window and twitter_trending_hashtags.
+-- Read by twitter_trending_hashtags.
 {{
     config(
         materialized='incremental',
@@ -28,10 +28,10 @@ tag_uses as (
 
 bounds as materialized (
     select
-        date_trunc('hour', state.as_of, 'UTC') as open_hour,
+        state.as_of,
         date_trunc('hour', state.as_of, 'UTC') - interval '23 hours' as first_hour,
         core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours') as first_tweet_id,
-        core.end_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') + interval '1 hour') as end_tweet_id
+        core.end_tweet_id_of(state.as_of + interval '1 millisecond') as end_tweet_id
     from {{ source('ledger', 'mart_state') }} as state
     where state.model = 'int_zone_tag_author_window'
 ),
@@ -66,7 +66,7 @@ found_uses as materialized (
             and tag_uses.tweet_id >= bounds.first_tweet_id
             and tag_uses.tweet_id < bounds.end_tweet_id
             and tag_uses.hour >= bounds.first_hour
-            and tag_uses.hour <= bounds.open_hour
+            and tag_uses.twitter_created_at <= bounds.as_of
         offset 0
     ) as found on true
 ),

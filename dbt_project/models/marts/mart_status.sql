@@ -31,12 +31,6 @@ waiting as (
     from {{ source('ledger', 'int_zone_hourly__marks') }} as marks
     union all
     select
-        'int_zone_author_totals' as model,
-        count(*) as waiting_mark_count,
-        min(marks.marked_at) as waiting_since
-    from {{ source('ledger', 'int_zone_author_totals__marks') }} as marks
-    union all
-    select
         'int_zone_tag_author_hourly' as model,
         count(*) as waiting_mark_count,
         min(marks.marked_at) as waiting_since
@@ -47,12 +41,6 @@ waiting as (
         count(*) as waiting_mark_count,
         min(marks.marked_at) as waiting_since
     from {{ source('ledger', 'int_zone_tag_author_window__marks') }} as marks
-    union all
-    select
-        'int_zone_tag_window' as model,
-        count(*) as waiting_mark_count,
-        min(marks.marked_at) as waiting_since
-    from {{ source('ledger', 'int_zone_tag_window__marks') }} as marks
     union all
     select
         'twitter_zone_stats_hourly' as model,

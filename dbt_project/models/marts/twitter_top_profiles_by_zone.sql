@@ -1,6 +1,8 @@
 -- One row per zone and profile with at least one tweet there, over all retained tweets.
--- Built from int_zone_author_totals, the latest of int_zone_author_hourly and the profile as it is now.
--- Late data: summed anew when one of the profile's hours was; a renamed profile is rewritten in all its zones (T22).
+-- Built from int_zone_author_hourly and the profile as it is now: triggers on the hours write every change here as a
+-- difference (new - old), in the same transaction; this query is what they keep true, and builds the buckets that are
+-- marked: all at first, wrong ones, and those of a profile that was renamed, in all its zones (T22).
+-- Late data: an hour that is counted anew changes the row in the same transaction.
 -- Read by BI tools and the data layer's top users.
 {{
     config(
@@ -19,10 +21,6 @@ with claims as (
     from {{ source('ledger', 'twitter_top_profiles_by_zone__claims') }} as claims
 ),
 
-totals as (
-    select * from {{ ref('int_zone_author_totals') }}
-),
-
 hours as (
     select * from {{ ref('int_zone_author_hourly') }}
 ),
@@ -37,26 +35,20 @@ sums as (
         claims.zone_id,
         claims.profile_id,
         found.tweet_count,
-        case when found.engagement_known_count > 0 then found.known_engagement end as total_engagement,
+        found.total_engagement,
         found.engagement_known_count,
-        latest.last_tweet_at
+        found.last_tweet_at
     from claims
-    inner join lateral (
+    cross join lateral (
         select
-            totals.tweet_count,
-            totals.known_engagement,
-            totals.engagement_known_count
-        from totals
-        where totals.zone_id = claims.zone_id and totals.author_profile_id = claims.profile_id
-        offset 0
-    ) as found on true
-    inner join lateral (
-        select hours.last_tweet_at
+            sum(hours.tweet_count)::bigint as tweet_count,
+            sum(hours.total_engagement)::bigint as total_engagement,
+            sum(hours.engagement_known_count)::bigint as engagement_known_count,
+            max(hours.last_tweet_at) as last_tweet_at
         from hours
         where hours.zone_id = claims.zone_id and hours.author_profile_id = claims.profile_id
-        order by hours.hour desc
-        limit 1
-    ) as latest on true
+    ) as found
+    where found.tweet_count > 0
 ),
 
 final as (
@@ -72,6 +64,7 @@ final as (
         profiles.followers_count,
         sums.tweet_count,
         sums.total_engagement,
+        sums.engagement_known_count,
         round(sums.total_engagement::numeric / nullif(sums.engagement_known_count, 0), 18)::numeric(38, 18)
             as avg_engagement,
         sums.last_tweet_at
