@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bench.figures import Figure, at_least, at_most
-from bench.ground import Connection, Ground, add_tweets, change_counters, fill
+from bench.ground import Connection, Ground, change_counters, fill, tweets_arrive
 from database import named_sql
 from database.connections import connect
 from orchestration.marts import ledger
@@ -185,7 +185,7 @@ def _measured(ground: Ground, stored: int, owner: Connection, marts: Marts) -> I
 def _happen(owner: Connection, change: Change, now: datetime) -> datetime:
     """Let a quarter of an hour pass with its changes; return its end."""
     end = now + max(QUARTER, change.tweets * timedelta(milliseconds=360))
-    add_tweets(owner, count=change.tweets, until=end)
+    tweets_arrive(owner, count=change.tweets, until=end)
     if change.updates:
         change_counters(owner, count=change.updates, within=change.within, now=end)
     ledger.set_as_of(owner, end)

@@ -1141,9 +1141,13 @@ declare
                 and counted.twitter_created_at > %7$L
                 and counted.twitter_created_at <= %8$L
         ) as found
+        -- Behind coalesce, as above.
         where
-            (found.hour >= %1$L and found.twitter_created_at <= %2$L)
-            <> (found.hour >= %3$L and found.twitter_created_at <= %4$L)
+            coalesce(
+                (found.hour >= %1$L and found.twitter_created_at <= %2$L)
+                <> (found.hour >= %3$L and found.twitter_created_at <= %4$L),
+                false
+            )
         $sql$,
         new_start, to_as_of, old_start, from_as_of,
         least(old_start, new_start), greatest(old_start, new_start),
@@ -1834,41 +1838,47 @@ new_tags as materialized (
             )
         ) as is_outdated
     from tags
+    -- Both are gated: where the condition is false, nothing below it is executed.
     left join lateral (
-        select
-            array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C") as spellings,
-            array_agg(votes.vote_count order by votes.vote_count desc, votes.spelling collate "C") as spelling_counts
+        select counted_votes.spellings, counted_votes.spelling_counts
         from (
-            select vote.spelling, sum(vote.vote_count)::bigint as vote_count
+            select
+                array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C") as spellings,
+                array_agg(votes.vote_count order by votes.vote_count desc, votes.spelling collate "C")
+                    as spelling_counts
             from (
-                select stored.spelling, stored.vote_count
-                from unnest(tags.spellings, tags.spelling_counts) as stored (spelling, vote_count)
-                union all
-                select moved.spelling, moved.vote_count
-                from unnest(tags.moved_spellings, tags.moved_signs) as moved (spelling, vote_count)
-            ) as vote
-            where not tags.is_simply_spelled
-            group by vote.spelling
-            having sum(vote.vote_count) <> 0
-        ) as votes
+                select vote.spelling, sum(vote.vote_count)::bigint as vote_count
+                from (
+                    select stored.spelling, stored.vote_count
+                    from unnest(tags.spellings, tags.spelling_counts) as stored (spelling, vote_count)
+                    union all
+                    select moved.spelling, moved.vote_count
+                    from unnest(tags.moved_spellings, tags.moved_signs) as moved (spelling, vote_count)
+                ) as vote
+                group by vote.spelling
+                having sum(vote.vote_count) <> 0
+            ) as votes
+        ) as counted_votes
+        where not tags.is_simply_spelled
     ) as voted on true
     left join lateral (
-        select
-            (array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3] as ids,
-            (array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3]
-                as engagements,
-            count(*) as candidate_count
+        select entries.ids, entries.engagements, entries.candidate_count
         from (
-            select shown.tweet_id, shown.engagement
-            from unnest(tags.sample_ids, tags.sample_engagements) as shown (tweet_id, engagement)
-            where
-                not tags.is_top_kept
-                and coalesce(shown.tweet_id <> all(tags.lost_ids), true)
-            union all
-            select tags.gained[place][2], nullif(tags.gained[place][1], -1)
-            from generate_subscripts(tags.gained, 1) as place
-            where not tags.is_top_kept
-        ) as entry
+            select
+                (array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3] as ids,
+                (array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3]
+                    as engagements,
+                count(*) as candidate_count
+            from (
+                select shown.tweet_id, shown.engagement
+                from unnest(tags.sample_ids, tags.sample_engagements) as shown (tweet_id, engagement)
+                where coalesce(shown.tweet_id <> all(tags.lost_ids), true)
+                union all
+                select tags.gained[place][2], nullif(tags.gained[place][1], -1)
+                from generate_subscripts(tags.gained, 1) as place
+            ) as entry
+        ) as entries
+        where not tags.is_top_kept
     ) as best on true
 ),
 

@@ -105,6 +105,16 @@ where
     tweets.tweet_id >= core.snowflake_floor(%(until)s::timestamptz - %(count)s::integer * interval '360 milliseconds')
     and tweets.tweet_id < core.snowflake_floor(%(until)s::timestamptz);
 
+-- name: marks
+select ops.mark_tweets(array(
+    select tweets.tweet_id
+    from core.twitter_tweets as tweets
+    where
+        tweets.tweet_id
+        >= core.snowflake_floor(%(until)s::timestamptz - %(count)s::integer * interval '360 milliseconds')
+        and tweets.tweet_id < core.snowflake_floor(%(until)s::timestamptz)
+));
+
 -- name: change_counters
 update core.twitter_tweet_metrics as metrics
 set

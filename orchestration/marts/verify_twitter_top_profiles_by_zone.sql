@@ -1,6 +1,6 @@
--- The recount of twitter_top_profiles_by_zone, straight from core. What the latest build counted anew changed its authors'
--- rows by triggers, so these are checked beside the buckets that the mart's own build claimed.
--- All statements run in one transaction with one snapshot.
+-- The recount of twitter_top_profiles_by_zone, straight from core. What the latest build counted anew changed its
+-- authors' rows by triggers, so these are checked beside the buckets that the mart's own build claimed. All statements
+-- run in one transaction with one snapshot.
 
 -- name: choose
 create temporary table checked_buckets on commit drop as

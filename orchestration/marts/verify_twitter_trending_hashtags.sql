@@ -1,8 +1,7 @@
 -- The recount of twitter_trending_hashtags, straight from core, for the window that the mart was last built for; and of
--- the rows of its authors, from the tweets as they were counted: what is wrong there need not have reached the mart yet.
--- What the latest build counted anew changed its tags' rows by triggers, so these are checked beside the buckets that the
--- mart's own build claimed.
--- All statements run in one transaction with one snapshot.
+-- the rows of its authors, from the tweets as they were counted: what is wrong there need not have reached the mart
+-- yet. What the latest build counted anew changed its tags' rows by triggers, so these are checked beside the buckets
+-- that the mart's own build claimed. All statements run in one transaction with one snapshot.
 
 -- name: choose
 create temporary table checked_buckets on commit drop as
@@ -236,7 +235,7 @@ read_uses as materialized (
             counted.tweet_id >= core.first_tweet_id_of(date_trunc('hour', state.as_of, 'UTC') - interval '23 hours')
             and counted.tweet_id < core.end_tweet_id_of(state.as_of + interval '1 millisecond')
             and counted.hour >= date_trunc('hour', state.as_of, 'UTC') - interval '23 hours'
-            and counted.twitter_created_at <= state.as_of
+            and state.as_of >= counted.twitter_created_at
     cross join lateral unnest(counted.hashtags) as used (hashtag)
     where state.model = 'int_zone_tag_author_window'
 ),

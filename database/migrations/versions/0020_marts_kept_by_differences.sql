@@ -1,10 +1,10 @@
--- Marts that are kept by differences themselves. The totals of an author and the tags of 24 h were partials (0008, 0019),
--- and a build copied each row that changed to twitter_top_profiles_by_zone and twitter_trending_hashtags. Now triggers
--- write these two: a third less to do after every batch, and no second table to keep right.
--- The window of the tags ends at as_of, not with its hour: every build moves it, and no row has to leave out what is later.
+-- Marts that are kept by differences themselves. The totals of an author and the tags of 24 h were partials (0008,
+-- 0019), and a build copied each row that changed to twitter_top_profiles_by_zone and twitter_trending_hashtags. Now
+-- triggers write these two: a third less to do after every batch, and no second table to keep right. The window of the
+-- tags ends at as_of, not with its hour: every build moves it, and no row has to leave out what is later.
 
--- A database that has these marts already gets the new columns filled from what they were copied from. Whatever waited for
--- a copy is still marked, and the new definition of the models has every bucket summed anew.
+-- A database that has these marts already gets the new columns filled from what they were copied from. Whatever waited
+-- for a copy is still marked, and the new definition of the models has every bucket summed anew.
 alter table if exists marts.twitter_top_profiles_by_zone
     add column if not exists engagement_known_count bigint not null default 0;
 alter table if exists marts.twitter_trending_hashtags
@@ -78,9 +78,9 @@ comment on table ops.twitter_trending_hashtags__marks is
     'Buckets of twitter_trending_hashtags to be summed anew; ordinary changes arrive as differences';
 
 
--- int_zone_author_hourly -> twitter_top_profiles_by_zone.
--- Counts and sums are added. The latest tweet is compared with what was, and looked up where it went. What the profile says
--- of itself is written with a new row; a renamed profile has its rows built anew (T22).
+-- int_zone_author_hourly -> twitter_top_profiles_by_zone. Counts and sums are added. The latest tweet is compared with
+-- what was, and looked up where it went. What the profile says of itself is written with a new row; a renamed profile
+-- has its rows built anew (T22).
 create function ops.maintain_top_profiles() returns trigger
     language plpgsql set search_path = pg_catalog, pg_temp
     as
@@ -225,9 +225,10 @@ $$;
 drop function ops.read_tags_again(uuid[], text[], timestamptz, timestamptz);
 drop function ops.move_zone_tag_windows(timestamptz, timestamptz);
 
--- int_zone_counted_tweets -> int_zone_tag_author_window and twitter_trending_hashtags. Text of the statement that applies
--- differences, a query for rows of int_zone_counted_tweets with their sign, to the window from hour $1 to as_of $2, which
--- they lie in, enter or leave; it returns the zones and the tags whose latest use or best tweets are to be read again.
+-- int_zone_counted_tweets -> int_zone_tag_author_window and twitter_trending_hashtags. Text of the statement that
+-- applies differences, a query for rows of int_zone_counted_tweets with their sign, to the window from hour $1 to as_of
+-- $2, which they lie in, enter or leave; it returns the zones and the tags whose latest use or best tweets are to be
+-- read again.
 --
 -- Counts and sums are added; an author comes or goes with his row. What is the latest or the best is compared with
 -- what was, and read again only where that fell or went: an author's row from his tweets, a tag's from its authors'.
@@ -499,41 +500,47 @@ new_tags as materialized (
             )
         ) as is_outdated
     from tags
+    -- Both are gated: where the condition is false, nothing below it is executed.
     left join lateral (
-        select
-            array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C") as spellings,
-            array_agg(votes.vote_count order by votes.vote_count desc, votes.spelling collate "C") as spelling_counts
+        select counted_votes.spellings, counted_votes.spelling_counts
         from (
-            select vote.spelling, sum(vote.vote_count)::bigint as vote_count
+            select
+                array_agg(votes.spelling order by votes.vote_count desc, votes.spelling collate "C") as spellings,
+                array_agg(votes.vote_count order by votes.vote_count desc, votes.spelling collate "C")
+                    as spelling_counts
             from (
-                select stored.spelling, stored.vote_count
-                from unnest(tags.spellings, tags.spelling_counts) as stored (spelling, vote_count)
-                union all
-                select moved.spelling, moved.vote_count
-                from unnest(tags.moved_spellings, tags.moved_signs) as moved (spelling, vote_count)
-            ) as vote
-            where not tags.is_simply_spelled
-            group by vote.spelling
-            having sum(vote.vote_count) <> 0
-        ) as votes
+                select vote.spelling, sum(vote.vote_count)::bigint as vote_count
+                from (
+                    select stored.spelling, stored.vote_count
+                    from unnest(tags.spellings, tags.spelling_counts) as stored (spelling, vote_count)
+                    union all
+                    select moved.spelling, moved.vote_count
+                    from unnest(tags.moved_spellings, tags.moved_signs) as moved (spelling, vote_count)
+                ) as vote
+                group by vote.spelling
+                having sum(vote.vote_count) <> 0
+            ) as votes
+        ) as counted_votes
+        where not tags.is_simply_spelled
     ) as voted on true
     left join lateral (
-        select
-            (array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3] as ids,
-            (array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3]
-                as engagements,
-            count(*) as candidate_count
+        select entries.ids, entries.engagements, entries.candidate_count
         from (
-            select shown.tweet_id, shown.engagement
-            from unnest(tags.sample_ids, tags.sample_engagements) as shown (tweet_id, engagement)
-            where
-                not tags.is_top_kept
-                and coalesce(shown.tweet_id <> all(tags.lost_ids), true)
-            union all
-            select tags.gained[place][2], nullif(tags.gained[place][1], -1)
-            from generate_subscripts(tags.gained, 1) as place
-            where not tags.is_top_kept
-        ) as entry
+            select
+                (array_agg(entry.tweet_id order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3] as ids,
+                (array_agg(entry.engagement order by entry.engagement desc nulls last, entry.tweet_id desc))[1:3]
+                    as engagements,
+                count(*) as candidate_count
+            from (
+                select shown.tweet_id, shown.engagement
+                from unnest(tags.sample_ids, tags.sample_engagements) as shown (tweet_id, engagement)
+                where coalesce(shown.tweet_id <> all(tags.lost_ids), true)
+                union all
+                select tags.gained[place][2], nullif(tags.gained[place][1], -1)
+                from generate_subscripts(tags.gained, 1) as place
+            ) as entry
+        ) as entries
+        where not tags.is_top_kept
     ) as best on true
 ),
 
@@ -708,8 +715,8 @@ begin
 end
 $$;
 
--- The window goes on, or back, with as_of: tweets of the hours that it leaves are taken out, what was posted since comes
--- in. Called by the builder of int_zone_tag_author_window, which holds its lock.
+-- The window goes on, or back, with as_of: tweets of the hours that it leaves are taken out, what was posted since
+-- comes in. Called by the builder of int_zone_tag_author_window, which holds its lock.
 create function ops.move_zone_tag_windows(from_as_of timestamptz, to_as_of timestamptz) returns void
     language plpgsql set search_path = pg_catalog, pg_temp
     as
@@ -739,9 +746,13 @@ declare
                 and counted.twitter_created_at > %7$L
                 and counted.twitter_created_at <= %8$L
         ) as found
+        -- Behind coalesce, as above.
         where
-            (found.hour >= %1$L and found.twitter_created_at <= %2$L)
-            <> (found.hour >= %3$L and found.twitter_created_at <= %4$L)
+            coalesce(
+                (found.hour >= %1$L and found.twitter_created_at <= %2$L)
+                <> (found.hour >= %3$L and found.twitter_created_at <= %4$L),
+                false
+            )
         $sql$,
         new_start, to_as_of, old_start, from_as_of,
         least(old_start, new_start), greatest(old_start, new_start),

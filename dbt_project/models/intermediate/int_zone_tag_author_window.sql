@@ -1,7 +1,7 @@
 -- One row per zone, hashtag and author who used it in the 24 h that end at as_of: 23 whole hours and the open one.
 -- Built from int_zone_counted_tweets: triggers there carry every change over as a difference (new - old), at once, and
--- a build moves the window to its as_of (T21), here and in twitter_trending_hashtags. This query is what they keep true;
--- it builds the buckets that are marked: all at first, and wrong ones.
+-- a build moves the window to its as_of (T21), here and in twitter_trending_hashtags. This query is what they keep
+-- true; it builds the buckets that are marked: all at first, and wrong ones.
 -- Late data: a tweet that is counted anew changes the window in the same transaction.
 -- Read by twitter_trending_hashtags.
 {{

@@ -39,7 +39,7 @@ sums as (
         found.engagement_known_count,
         found.last_tweet_at
     from claims
-    cross join lateral (
+    inner join lateral (
         select
             sum(hours.tweet_count)::bigint as tweet_count,
             sum(hours.total_engagement)::bigint as total_engagement,
@@ -47,8 +47,7 @@ sums as (
             max(hours.last_tweet_at) as last_tweet_at
         from hours
         where hours.zone_id = claims.zone_id and hours.author_profile_id = claims.profile_id
-    ) as found
-    where found.tweet_count > 0
+    ) as found on found.tweet_count > 0
 ),
 
 final as (
