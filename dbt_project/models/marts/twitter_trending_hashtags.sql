@@ -1,7 +1,7 @@
 -- One row per zone and hashtag (normal form) used in the 24 h that end at as_of: 23 whole hours and the open one.
 -- Built from int_zone_counted_tweets, together with int_zone_tag_author_window, by differences (new - old): triggers
--- write every change here at once, and the build of int_zone_tag_author_window moves the window to its as_of (T21). This
--- query is what they keep true; it builds the buckets that are marked: all at first, and wrong ones.
+-- write every change here at once, and the build of int_zone_tag_author_window moves the window to its as_of (T21).
+-- This query is what they keep true; it builds the buckets that are marked: all at first, and wrong ones.
 -- Late data: a tweet that is counted anew changes the row in the same transaction.
 -- Read by BI tools and the data layer's trending; sample texts are in twitter_trending_hashtag_samples.
 {{
