@@ -42,6 +42,7 @@ LARGE = 500_000
 
 _SQL = named_sql.statements(Path(__file__).parent / "sql" / "views.sql")
 _HOURS = named_sql.statements(Path(__file__).parent / "sql" / "hours.sql")
+_ROWS = named_sql.statements(Path(__file__).parent / "sql" / "rows.sql")
 
 
 @dataclass(frozen=True)
@@ -175,11 +176,28 @@ def _measured(ground: Ground, stored: int, owner: Connection, marts: Marts) -> I
                 seconds.append(_refreshed(owner, view))
         theirs = [sum(seconds) for seconds in zip(*by_view.values(), strict=True)]
         yield from _figures(stored, change, ours, theirs, _by_table(marts.seconds), _by_table(by_view))
+        if change is CHANGES[0]:
+            limit = _rows_alone(owner, since=now - QUARTER)
+            note = f"limit of the ratio: {statistics.median(theirs) / limit:.0f} ×"
+            yield Figure("P6", f"{change.name} at {stored:,}: its rows alone", 1000 * limit, "ms", note=note)
     row = owner.execute(_SQL["differences"]).fetchone()
     name = f"top profiles that differ between the two sides at {stored:,}"
     yield Figure("P6", name, row[0] if row else 0, "rows", "0", row == (0,))
     drifted = sum(verify(owner, mart).drifted_bucket_count for mart in (ZONE_STATS, TOP_PROFILES, TRENDING))
     yield Figure("P6", f"buckets that differ from their recount at {stored:,}", drifted, "buckets", "0", drifted == 0)
+
+
+def _rows_alone(owner: Connection, *, since: datetime) -> float:
+    """Write the rows of the tweets from ``since`` on once more, nothing read or summed for it; return the seconds."""
+    with owner.transaction(force_rollback=True):
+        owner.execute("set local session_replication_role = replica")
+        owner.execute("select set_config('bench.since', %s, true)", (since.isoformat(),))
+        owner.execute(_ROWS["prepare"].encode())
+        began = time.perf_counter()
+        for name, statement in _ROWS.items():
+            if name != "prepare":
+                owner.execute(statement.encode())
+        return time.perf_counter() - began
 
 
 def _happen(owner: Connection, change: Change, now: datetime) -> datetime:

@@ -217,6 +217,83 @@ hours as (
         on checked_buckets.zone_id = hours.zone_id and checked_buckets.hour = hours.hour
 ),
 
+authors as (
+    select
+        authors.zone_id,
+        authors.hour,
+        authors.author_profile_id,
+        authors.tweet_count,
+        authors.tweets_with_media,
+        authors.tweets_with_links,
+        authors.reply_tweets,
+        authors.total_retweets,
+        authors.total_replies,
+        authors.total_likes,
+        authors.total_quotes,
+        authors.total_views,
+        authors.total_bookmarks,
+        authors.total_engagement,
+        authors.retweets_known_count,
+        authors.replies_known_count,
+        authors.likes_known_count,
+        authors.quotes_known_count,
+        authors.views_known_count,
+        authors.bookmarks_known_count,
+        authors.engagement_known_count,
+        authors.sentiment_sum,
+        authors.sentiment_count,
+        authors.last_tweet_at,
+        authors.last_tweet_id,
+        authors.top_engagement,
+        authors.top_tweet_id
+    from checked_buckets
+    inner join intermediate.int_zone_author_hourly as authors
+        on checked_buckets.zone_id = authors.zone_id and checked_buckets.hour = authors.hour
+),
+
+-- The tweets of an hour at once, for all of its zones.
+authors_counted as (
+    select
+        counted.zone_id,
+        counted.hour,
+        counted.author_profile_id,
+        count(*) as tweet_count,
+        count(*) filter (where counted.has_media) as tweets_with_media,
+        count(*) filter (where counted.has_links) as tweets_with_links,
+        count(*) filter (where counted.is_reply) as reply_tweets,
+        sum(counted.retweet_count)::bigint as total_retweets,
+        sum(counted.reply_count)::bigint as total_replies,
+        sum(counted.like_count)::bigint as total_likes,
+        sum(counted.quote_count)::bigint as total_quotes,
+        sum(counted.view_count)::bigint as total_views,
+        sum(counted.bookmark_count)::bigint as total_bookmarks,
+        sum(counted.total_engagement)::bigint as total_engagement,
+        count(counted.retweet_count) as retweets_known_count,
+        count(counted.reply_count) as replies_known_count,
+        count(counted.like_count) as likes_known_count,
+        count(counted.quote_count) as quotes_known_count,
+        count(counted.view_count) as views_known_count,
+        count(counted.bookmark_count) as bookmarks_known_count,
+        count(counted.total_engagement) as engagement_known_count,
+        sum(counted.sentiment_score) as sentiment_sum,
+        count(counted.sentiment_score) as sentiment_count,
+        max(counted.twitter_created_at) as last_tweet_at,
+        max(counted.tweet_id) as last_tweet_id,
+        max(counted.total_engagement) as top_engagement,
+        (
+            array_agg(counted.tweet_id order by counted.total_engagement desc, counted.tweet_id desc)
+            filter (where counted.total_engagement is not null)
+        )[1] as top_tweet_id
+    from (select distinct checked_buckets.hour from checked_buckets) as checked_hours
+    inner join intermediate.int_zone_counted_tweets as counted
+        on
+            counted.tweet_id >= core.first_tweet_id_of(checked_hours.hour)
+            and counted.tweet_id < core.end_tweet_id_of(checked_hours.hour + interval '1 hour')
+            and checked_hours.hour = counted.hour
+    inner join checked_buckets on counted.zone_id = checked_buckets.zone_id and counted.hour = checked_buckets.hour
+    group by counted.zone_id, counted.hour, counted.author_profile_id
+),
+
 summed as (
     select
         authors.zone_id,
@@ -242,9 +319,7 @@ summed as (
         sum(authors.engagement_known_count)::bigint as engagement_known_count,
         coalesce(sum(authors.sentiment_sum), 0) as sentiment_sum,
         sum(authors.sentiment_count)::bigint as sentiment_count
-    from checked_buckets
-    inner join intermediate.int_zone_author_hourly as authors
-        on checked_buckets.zone_id = authors.zone_id and checked_buckets.hour = authors.hour
+    from authors
     group by authors.zone_id, authors.hour
 ),
 
@@ -258,10 +333,19 @@ hour_differences as (
     (select * from hours except all select * from summed)
     union all
     (select * from summed except all select * from hours)
+),
+
+author_differences as (
+    (select * from authors except all select * from authors_counted)
+    union all
+    (select * from authors_counted except all select * from authors)
 )
 
 select differences.zone_id, differences.hour
 from differences
+union
+select author_differences.zone_id, author_differences.hour
+from author_differences
 union
 select hour_differences.zone_id, hour_differences.hour
 from hour_differences;

@@ -65,6 +65,10 @@ CORRUPTIONS = {
 
 CARRIED_CORRUPTIONS = {
     "authors' hours": "update intermediate.int_zone_author_hourly set tweet_count = 77",
+    "engagement of hours that know none": (
+        "update intermediate.int_zone_author_hourly set total_engagement = 77 where engagement_known_count = 0"
+    ),
+    "authors' best tweets": "update intermediate.int_zone_author_hourly set top_tweet_id = 77",
     "tweets as counted": "update intermediate.int_zone_counted_tweets set total_engagement = 77",
     "tweets as counted are gone": "delete from intermediate.int_zone_counted_tweets",
 }
