@@ -172,7 +172,7 @@ class CachedReads:
         window: trending.Window = "24h",
         order_by: trending.OrderBy = "tweet_count",
     ) -> Answer[tuple[TrendingHashtag, ...]]:
-        """See ``trending.get_trending_hashtags``; the window ends at the moment the mart was built for."""
+        """See ``trending.get_trending_hashtags``; the window ends at the mart's ``as_of``."""
         key = f"zone:{zone_id}:trending:{limit}:{window}:{order_by}"
         return self._of_mart(
             _TRENDING, "trending", key, tuple[TrendingHashtag, ...], TRENDING_SECONDS,

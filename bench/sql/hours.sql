@@ -105,7 +105,7 @@ cross join lateral unnest(counted.hashtags, counted.original_hashtags) as used (
 group by counted.zone_id, used.hashtag, counted.hour, counted.author_profile_id, used.original_hashtag;
 
 -- name: marks
-with totals as (
+with profiles as (
     insert into ops.twitter_top_profiles_by_zone__marks (zone_id, profile_id)
     select distinct hours.zone_id, hours.author_profile_id
     from intermediate.int_zone_author_hourly as hours

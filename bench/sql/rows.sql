@@ -2,7 +2,7 @@
 -- nothing read, compared or summed for it. Without triggers, in a transaction that is rolled back.
 
 -- name: prepare
--- New rows are taken out beforehand; of others their places are known.
+-- New rows are taken out beforehand; of others, and of all rows of the marts, the places are known.
 create temporary table tweets on commit drop as
 select counted.*
 from intermediate.int_zone_counted_tweets as counted

@@ -253,7 +253,7 @@ inner join {{ target }} as present on profiles.profile_id = present.profile_id;
     select present.zone_id, present.profile_id from {{ target }} as present
 {% endmacro %}
 
-{#- When as_of moves, in either direction, authors' hours leave and enter each of the windows (T21), as below for tags. -#}
+{#- When as_of moves, in either direction, authors' hours leave and enter each of the windows (T21). -#}
 {% macro twitter_top_profiles_by_zone_window__further_marks(target) %}
 with moments as (
     select

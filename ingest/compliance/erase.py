@@ -367,7 +367,7 @@ class Eraser:
         """Delete what the pipeline noted about a zone, but not the marks, which empty the marts."""
         for schema, table, column, type_name in self._columns():
             is_note = schema == "ops" and column == "zone_id" and type_name == "uuid"
-            if is_note and not table.endswith(("__marks", "__claims")):
+            if is_note and not table.endswith(("__marks", "__claims", "__touched")):
                 statement = sql.SQL("delete from {} where zone_id = %s").format(sql.Identifier(schema, table))
                 self._connection.execute(statement, (zone_id,))
 
@@ -401,7 +401,7 @@ class Eraser:
         return certificate
 
     def _forget_claims(self, subject: Subject) -> None:
-        """Empty the notes of which buckets the latest builds rebuilt, as far as they name what was erased."""
+        """Empty the notes of which buckets were rebuilt or changed of late, as far as they name what was erased."""
         named: dict[str, list[Any]] = {
             "author_profile_id": sorted(subject.user_ids),
             "profile_id": sorted(subject.user_ids),
@@ -410,7 +410,7 @@ class Eraser:
             "zone_id": [] if subject.zone_id is None else [subject.zone_id],
         }
         for schema, table, column, _ in self._columns():
-            if schema == "ops" and table.endswith("__claims") and named.get(column):
+            if schema == "ops" and table.endswith(("__claims", "__touched")) and named.get(column):
                 statement = sql.SQL("delete from {} where {} = any(%s)")
                 names = (sql.Identifier(schema, table), sql.Identifier(column))
                 self._connection.execute(statement.format(*names), (named[column],))

@@ -23,9 +23,9 @@ def _check(mart: Mart) -> dg.AssetChecksDefinition:
         name="equals_recount",
         blocking=False,
         description=(
-            "Recounts the buckets of the latest build and a rotating share of all others straight from core, in one "
-            f"snapshot. Drift must be 0. All buckets are gone through in every run up to {RECOUNTED_WHOLE:,} tweets, "
-            f"then once in {mart.slices} runs."
+            "Recounts what was built or changed of late, and a rotating share of all others, straight from core, "
+            "in one snapshot. Drift must be 0. All buckets are gone through in every run up to "
+            f"{RECOUNTED_WHOLE:,} tweets, then once in {mart.slices} runs."
         ),
         compute_kind="postgres",
     )

@@ -20,7 +20,8 @@ from psycopg.rows import tuple_row
 from database.named_sql import statements
 
 CLAIMED_LIMIT = 5_000
-"""Buckets of the latest build that are recounted after it: all of an ordinary one, a sample after a backfill."""
+"""Buckets that are recounted because they were built or changed of late: all of ordinary ones, a sample after a
+backfill."""
 
 
 RECOUNTED_WHOLE = 100_000
@@ -36,8 +37,8 @@ class Mart:
     """A mart that has a recount. ``slices``: in how many runs the whole of a long history is gone through once.
 
     At the cadence of the marts (60, 15 and 10 minutes) that is four days, three days and four hours.
-    ``claimed_limit``: how many buckets of the latest build are recounted after it. ``is_of_all_time``: its recount adds
-    what the sealed hours hold.
+    ``claimed_limit``: how many buckets that were built or changed of late are recounted. ``is_of_all_time``: its
+    recount adds what the sealed hours hold.
     """
 
     name: str
@@ -87,7 +88,7 @@ def verify(
     slice_count: int | None = None,
     claimed_limit: int | None = None,
 ) -> Verification:
-    """Recount the buckets of the latest build and one slice of all others, and mark those that differ.
+    """Recount the buckets of the latest build, or changed since, and one slice of all others; mark those that differ.
 
     The slice is the next one of the mart's cycle, unless it is given: ``slice_number=0, slice_count=1`` compares
     everything. ``connection`` must be in autocommit mode.
@@ -114,6 +115,8 @@ def verify(
         drifted = _count(cursor, "select count(*) from drifted_buckets")
         if drifted:
             cursor.execute(queries["mark"])
+        if "forget" in queries:
+            cursor.execute(queries["forget"])
         cursor.execute("select array(select bucket::text from drifted_buckets as bucket order by 1 limit 10)")
         examples = cursor.fetchone()
         _note(cursor, mart, drifted, part + 1 if slice_number is None else None, slices)

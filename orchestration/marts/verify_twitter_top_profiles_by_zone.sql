@@ -1,6 +1,6 @@
--- The recount of twitter_top_profiles_by_zone, straight from core. What the latest build counted anew changed its
--- authors' rows by triggers, so these are checked beside the buckets that the mart's own build claimed. All statements
--- run in one transaction with one snapshot.
+-- The recount of twitter_top_profiles_by_zone, straight from core: of the buckets that its latest build claimed, of
+-- those that triggers changed since the verification before, and of a rotating share of all others.
+-- All statements run in one transaction with one snapshot.
 
 -- name: choose
 create temporary table checked_buckets on commit drop as
@@ -8,9 +8,8 @@ with changed as (
     select claims.zone_id, claims.profile_id
     from ops.twitter_top_profiles_by_zone__claims as claims
     union
-    select counted.zone_id, counted.author_profile_id
-    from ops.int_zone_counted_tweets__claims as claims
-    inner join intermediate.int_zone_counted_tweets as counted on claims.tweet_id = counted.tweet_id
+    select touched.zone_id, touched.profile_id
+    from ops.twitter_top_profiles_by_zone__touched as touched
 ),
 
 claimed as (
@@ -191,3 +190,7 @@ tweets_below as (
 insert into ops.twitter_top_profiles_by_zone__marks (zone_id, profile_id)
 select drifted_buckets.zone_id, drifted_buckets.profile_id
 from drifted_buckets;
+
+-- name: forget
+-- What this snapshot shows was recounted, or is a sample of it; what was touched since is not seen here.
+delete from ops.twitter_top_profiles_by_zone__touched;

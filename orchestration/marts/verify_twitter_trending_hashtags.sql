@@ -1,7 +1,8 @@
--- The recount of twitter_trending_hashtags, straight from core, for the window that the mart was last built for; and of
--- the rows of its authors, from the tweets as they were counted: what is wrong there need not have reached the mart
--- yet. What the latest build counted anew changed its tags' rows by triggers, so these are checked beside the buckets
--- that the mart's own build claimed. All statements run in one transaction with one snapshot.
+-- The recount of twitter_trending_hashtags, straight from core, for the window that it stands at: of the buckets that
+-- its latest build claimed, of those that triggers changed since the verification before, and of a rotating share of
+-- all others. And of the rows of its authors, from the tweets as they were counted: what is wrong there need not have
+-- reached the mart yet.
+-- All statements run in one transaction with one snapshot.
 
 -- name: choose
 create temporary table checked_buckets on commit drop as
@@ -16,10 +17,8 @@ changed as (
     select claims.zone_id, claims.hashtag
     from ops.twitter_trending_hashtags__claims as claims
     union
-    select counted.zone_id, used.hashtag
-    from ops.int_zone_counted_tweets__claims as claims
-    inner join intermediate.int_zone_counted_tweets as counted on claims.tweet_id = counted.tweet_id
-    cross join lateral unnest(counted.hashtags) as used (hashtag)
+    select touched.zone_id, touched.hashtag
+    from ops.twitter_trending_hashtags__touched as touched
 ),
 
 claimed as (
@@ -62,6 +61,8 @@ changed_hours as (
 
 select candidates.zone_id, candidates.hashtag
 from candidates
+-- Before its first build there is no moment to recount it for.
+where exists (select 1 from ops.mart_state as state where state.model = 'twitter_trending_hashtags')
 except
 select marks.zone_id, marks.hashtag from ops.twitter_trending_hashtags__marks as marks
 except
@@ -375,3 +376,7 @@ authors as (
 insert into ops.twitter_trending_hashtags__marks (zone_id, hashtag)
 select drifted_buckets.zone_id, drifted_buckets.hashtag
 from drifted_buckets;
+
+-- name: forget
+-- What this snapshot shows was recounted, or is a sample of it; what was touched since is not seen here.
+delete from ops.twitter_trending_hashtags__touched;

@@ -210,8 +210,9 @@ def test_sums_of_before_tweets_were_counted_stay_until_all_are(marts: Marts) -> 
     for hours in range(6):
         add_tweet(marts.facts, NOON - timedelta(hours=hours), tags=("tag",), counters={"like_count": hours})
     marts.build()
-    shown = "select hour, total_tweets, total_engagement from marts.twitter_zone_stats_hourly order by hour"
-    before = marts.facts.execute(shown).fetchall()
+    hours = "select hour, total_tweets, total_engagement from marts.twitter_zone_stats_hourly order by hour"
+    tags = "select hashtag, tweet_count_24h, total_engagement_24h from marts.twitter_trending_hashtags"
+    before = [marts.facts.execute(shown).fetchall() for shown in (hours, tags)]
     new = ("int_zone_counted_tweets", "int_zone_hourly", "int_zone_tag_author_window")
     marts.facts.execute(f"truncate {', '.join(f'intermediate.{model}' for model in new)}".encode())
     begun_anew = [*new, "int_zone_author_hourly", "twitter_trending_hashtags"]
@@ -226,7 +227,7 @@ def test_sums_of_before_tweets_were_counted_stay_until_all_are(marts: Marts) -> 
     try:
         for _ in range(4):
             marts.build()
-            assert marts.facts.execute(shown).fetchall() == before
+            assert [marts.facts.execute(shown).fetchall() for shown in (hours, tags)] == before
     finally:
         for model, claim in claims.items():
             steps[model]["claim"] = claim

@@ -182,6 +182,33 @@ def test_the_buckets_of_the_latest_build_are_checked_whatever_the_slice(marts: M
     assert verify(marts.facts, mart, slice_number=500, slice_count=1000).drifted_bucket_count == 1
 
 
+@pytest.mark.parametrize("mart", [TOP_PROFILES, TRENDING], ids=lambda mart: mart.name)
+def test_what_triggers_changed_since_the_verification_before_is_checked_once(marts: Marts, mart: Mart) -> None:
+    """Two builds of the tweets, one of which takes a tweet out, and none that would claim the mart's buckets."""
+    fill(marts)
+    verify(marts.facts, mart, slice_number=500, slice_count=1000)
+    for tag, author in (("tag1", AUTHORS[0]), ("tag2", AUTHORS[1])):
+        tweet = add_tweet(marts.facts, NOON - minutes(3), author=author, tags=(tag,), sequence=author)
+        marts.build(["int_zone_counted_tweets"])
+    facts.delete_tweet(marts.facts, tweet)
+    marts.build()
+    marts.facts.execute(f"update marts.{mart.name} set {NUMBER[mart]} = 1000 where zone_id = %s".encode(), (ZONES[0],))
+    first, second = (verify(marts.facts, mart, slice_number=500, slice_count=1000) for _ in range(2))
+    assert (first.checked_bucket_count, first.drifted_bucket_count) == (2, 2)
+    assert second.checked_bucket_count == 0
+
+
+@pytest.mark.parametrize("broken", ["{x}", "{99999999999999999999,1}", "{NULL}", "{}"])
+def test_samples_that_are_no_ids_do_not_stop_the_counting(marts: Marts, broken: str) -> None:
+    fill(marts)
+    marts.facts.execute("update marts.twitter_trending_hashtags set sample_tweets = %s", (broken,))
+    add_tweet(marts.facts, NOON - minutes(1), tags=("tag1",), sequence=9, counters={"like_count": 1})
+    marts.build()
+    assert everything(marts, TRENDING) > 0
+    marts.build()
+    assert drift(marts.facts) == {}
+
+
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
 def test_the_recount_reads_none_of_the_tables_that_the_mart_is_built_from(mart: Mart) -> None:
     recount = named_sql.statements(mart.recount)["recount"]

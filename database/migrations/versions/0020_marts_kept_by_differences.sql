@@ -15,13 +15,19 @@ alter table if exists marts.twitter_trending_hashtags
 do
 $$
 begin
-    if to_regclass('intermediate.int_zone_author_totals') is not null then
+    if
+        to_regclass('intermediate.int_zone_author_totals') is not null
+        and to_regclass('marts.twitter_top_profiles_by_zone') is not null
+    then
         update marts.twitter_top_profiles_by_zone as mart
         set engagement_known_count = totals.engagement_known_count
         from intermediate.int_zone_author_totals as totals
         where mart.zone_id = totals.zone_id and mart.profile_id = totals.author_profile_id;
     end if;
-    if to_regclass('intermediate.int_zone_tag_window') is not null then
+    if
+        to_regclass('intermediate.int_zone_tag_window') is not null
+        and to_regclass('marts.twitter_trending_hashtags') is not null
+    then
         update marts.twitter_trending_hashtags as mart
         set
             engagement_known_count_24h = windows.engagement_known_count,
@@ -72,10 +78,52 @@ where
 -- Its triggers go with it.
 drop function ops.maintain_zone_author_totals() cascade;
 
+-- What triggers changed is no claim of a build; the next verification recounts it.
+create table ops.twitter_top_profiles_by_zone__touched (
+    zone_id uuid not null,
+    profile_id bigint not null
+);
+
+create table ops.twitter_trending_hashtags__touched (
+    zone_id uuid not null,
+    hashtag text not null
+);
+
+comment on table ops.twitter_top_profiles_by_zone__touched is
+    'Buckets of twitter_top_profiles_by_zone that triggers changed since it was last verified';
+comment on table ops.twitter_trending_hashtags__touched is
+    'Buckets of twitter_trending_hashtags that triggers changed since it was last verified';
+grant select, insert, delete on
+    ops.twitter_top_profiles_by_zone__touched, ops.twitter_trending_hashtags__touched
+to pipeline;
+
+comment on column ops.mart_state.as_of is
+    'The moment that the rows are for; fixed when a build claims, or when another moves the window that the rows share';
+comment on column ops.mart_state.built_at is
+    'When the rows were last built or changed by a trigger: the version of what was read from them';
 comment on table ops.twitter_top_profiles_by_zone__marks is
     'Buckets of twitter_top_profiles_by_zone to be summed anew; ordinary changes arrive as differences';
 comment on table ops.twitter_trending_hashtags__marks is
     'Buckets of twitter_trending_hashtags to be summed anew; ordinary changes arrive as differences';
+
+
+-- A profile that was erased leaves rows of sealed months, without its names.
+create function ops.on_delete_of_profiles() returns trigger
+    language plpgsql as
+$$
+begin
+    if ops.marks_are_explicit() then
+        return null;
+    end if;
+    insert into ops.twitter_top_profiles_by_zone__profile_marks (profile_id)
+    select old_rows.twitter_user_id
+    from old_rows;
+    return null;
+end
+$$;
+
+create trigger twitter_profiles_mark_delete after delete on core.twitter_profiles
+    referencing old table as old_rows for each statement execute function ops.on_delete_of_profiles();
 
 
 -- int_zone_author_hourly -> twitter_top_profiles_by_zone. Counts and sums are added. The latest tweet is compared with
@@ -106,7 +154,13 @@ begin
         return null;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('ledger.twitter_top_profiles_by_zone', 0));
-    if not exists (select 1 from ops.mart_state as state where state.model = 'twitter_top_profiles_by_zone') then
+    -- The moment of the change is the version of the rows for whoever caches them.
+    update ops.mart_state as state
+    set built_at = clock_timestamp()
+    where
+        state.model = 'twitter_top_profiles_by_zone'
+        and to_regclass('marts.twitter_top_profiles_by_zone') is not null;
+    if not found then
         return null;
     end if;
     execute format($sql$
@@ -172,6 +226,12 @@ changed as (
         order by hours.hour desc
         limit 1
     ) as latest on true
+),
+
+touched as (
+    insert into ops.twitter_top_profiles_by_zone__touched (zone_id, profile_id)
+    select changed.zone_id, changed.profile_id
+    from changed
 )
 
 merge into marts.twitter_top_profiles_by_zone as present
@@ -418,6 +478,8 @@ tag_sums as (
         (array_agg(ranking order by ranking desc) filter (where sign = 1))[1:3] as gained,
         array_agg(tweet_id) filter (where sign = -1) as lost_ids
     from differences
+    -- Before its first build the mart is left as it is: that build sums every tag.
+    where exists (select 1 from ops.mart_state as state where state.model = 'twitter_trending_hashtags')
     group by zone_id, hashtag
 ),
 
@@ -459,7 +521,11 @@ tags as (
             present.last_used_at,
             present.spellings,
             present.spelling_counts,
-            present.sample_tweets::bigint[] as sample_ids,
+            -- What a hand has left there must not stop the counting.
+            case
+                when present.sample_tweets::text ~ '^[{](([0-8][0-9]{18}|[0-9]{1,18})[,}])+$'
+                    then present.sample_tweets::bigint[]
+            end as sample_ids,
             present.sample_engagements
         from marts.twitter_trending_hashtags as present
         where present.zone_id = tag_sums.zone_id and present.hashtag = tag_sums.hashtag
@@ -582,6 +648,12 @@ gone_tags as (
     delete from marts.twitter_trending_hashtags as present
     using new_tags
     where present.ctid = new_tags.place and new_tags.new_tweet_count <= 0
+),
+
+touched as (
+    insert into ops.twitter_trending_hashtags__touched (zone_id, hashtag)
+    select zone_id, hashtag
+    from new_tags
 )
 
 select array_agg(zone_id), array_agg(hashtag)
@@ -711,6 +783,9 @@ begin
         ])
     )) into outdated_zones, outdated_tags using window_start, window_end;
     perform ops.read_tags_again(outdated_zones, outdated_tags, window_start, window_end);
+    update ops.mart_state as state
+    set built_at = clock_timestamp()
+    where state.model = 'twitter_trending_hashtags';
     return null;
 end
 $$;
@@ -724,7 +799,8 @@ $$
 declare
     old_start constant timestamptz := date_trunc('hour', from_as_of, 'UTC') - interval '23 hours';
     new_start constant timestamptz := date_trunc('hour', to_as_of, 'UTC') - interval '23 hours';
-    -- Between the two starts, or the two ends, a tweet is in one window, or in neither.
+    -- Between the two starts, or the two ends, a tweet is in one window, or in neither: so is what lies between both,
+    -- after a move of more than a window's length.
     crossed constant text := format($sql$
         select
             case when found.hour >= %1$L and found.twitter_created_at <= %2$L then 1 else -1 end as sign,
@@ -768,6 +844,8 @@ begin
     execute ops.tag_windows_statement(crossed) into outdated_zones, outdated_tags using new_start, to_as_of;
     perform ops.read_tags_again(outdated_zones, outdated_tags, new_start, to_as_of);
     -- What the mart holds is of the new moment from here on, before its own build.
-    update ops.mart_state as state set as_of = to_as_of where state.model = 'twitter_trending_hashtags';
+    update ops.mart_state as state
+    set as_of = to_as_of, built_at = clock_timestamp()
+    where state.model = 'twitter_trending_hashtags';
 end
 $$;
