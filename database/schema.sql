@@ -575,7 +575,13 @@ begin
         return null;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('ledger.twitter_top_profiles_by_zone', 0));
-    if not exists (select 1 from ops.mart_state as state where state.model = 'twitter_top_profiles_by_zone') then
+    -- The moment of the change is the version of the rows for whoever caches them.
+    update ops.mart_state as state
+    set built_at = clock_timestamp()
+    where
+        state.model = 'twitter_top_profiles_by_zone'
+        and to_regclass('marts.twitter_top_profiles_by_zone') is not null;
+    if not found then
         return null;
     end if;
     execute format($sql$
@@ -641,6 +647,12 @@ changed as (
         order by hours.hour desc
         limit 1
     ) as latest on true
+),
+
+touched as (
+    insert into ops.twitter_top_profiles_by_zone__touched (zone_id, profile_id)
+    select changed.zone_id, changed.profile_id
+    from changed
 )
 
 merge into marts.twitter_top_profiles_by_zone as present
@@ -1090,6 +1102,9 @@ begin
         ])
     )) into outdated_zones, outdated_tags using window_start, window_end;
     perform ops.read_tags_again(outdated_zones, outdated_tags, window_start, window_end);
+    update ops.mart_state as state
+    set built_at = clock_timestamp()
+    where state.model = 'twitter_trending_hashtags';
     return null;
 end
 $_$;
@@ -1119,7 +1134,8 @@ CREATE FUNCTION ops.move_zone_tag_windows(from_as_of timestamp with time zone, t
 declare
     old_start constant timestamptz := date_trunc('hour', from_as_of, 'UTC') - interval '23 hours';
     new_start constant timestamptz := date_trunc('hour', to_as_of, 'UTC') - interval '23 hours';
-    -- Between the two starts, or the two ends, a tweet is in one window, or in neither.
+    -- Between the two starts, or the two ends, a tweet is in one window, or in neither: so is what lies between both,
+    -- after a move of more than a window's length.
     crossed constant text := format($sql$
         select
             case when found.hour >= %1$L and found.twitter_created_at <= %2$L then 1 else -1 end as sign,
@@ -1163,7 +1179,9 @@ begin
     execute ops.tag_windows_statement(crossed) into outdated_zones, outdated_tags using new_start, to_as_of;
     perform ops.read_tags_again(outdated_zones, outdated_tags, new_start, to_as_of);
     -- What the mart holds is of the new moment from here on, before its own build.
-    update ops.mart_state as state set as_of = to_as_of where state.model = 'twitter_trending_hashtags';
+    update ops.mart_state as state
+    set as_of = to_as_of, built_at = clock_timestamp()
+    where state.model = 'twitter_trending_hashtags';
 end
 $_$;
 
@@ -1270,6 +1288,20 @@ begin
             select changed.tweet_id from old_rows as changed
         ));
     end if;
+    return null;
+end
+$$;
+
+CREATE FUNCTION ops.on_delete_of_profiles() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if ops.marks_are_explicit() then
+        return null;
+    end if;
+    insert into ops.twitter_top_profiles_by_zone__profile_marks (profile_id)
+    select old_rows.twitter_user_id
+    from old_rows;
     return null;
 end
 $$;
@@ -1756,6 +1788,8 @@ tag_sums as (
         (array_agg(ranking order by ranking desc) filter (where sign = 1))[1:3] as gained,
         array_agg(tweet_id) filter (where sign = -1) as lost_ids
     from differences
+    -- Before its first build the mart is left as it is: that build sums every tag.
+    where exists (select 1 from ops.mart_state as state where state.model = 'twitter_trending_hashtags')
     group by zone_id, hashtag
 ),
 
@@ -1797,7 +1831,11 @@ tags as (
             present.last_used_at,
             present.spellings,
             present.spelling_counts,
-            present.sample_tweets::bigint[] as sample_ids,
+            -- What a hand has left there must not stop the counting.
+            case
+                when present.sample_tweets::text ~ '^[{](([0-8][0-9]{18}|[0-9]{1,18})[,}])+$'
+                    then present.sample_tweets::bigint[]
+            end as sample_ids,
             present.sample_engagements
         from marts.twitter_trending_hashtags as present
         where present.zone_id = tag_sums.zone_id and present.hashtag = tag_sums.hashtag
@@ -1920,6 +1958,12 @@ gone_tags as (
     delete from marts.twitter_trending_hashtags as present
     using new_tags
     where present.ctid = new_tags.place and new_tags.new_tweet_count <= 0
+),
+
+touched as (
+    insert into ops.twitter_trending_hashtags__touched (zone_id, hashtag)
+    select zone_id, hashtag
+    from new_tags
 )
 
 select array_agg(zone_id), array_agg(hashtag)
@@ -2535,7 +2579,9 @@ CREATE TABLE ops.mart_state (
 
 COMMENT ON TABLE ops.mart_state IS 'One row per model that the ledger drives: when it was last built, and for which moment';
 
-COMMENT ON COLUMN ops.mart_state.as_of IS 'The moment that the model was last built for; fixed when a build claims its buckets';
+COMMENT ON COLUMN ops.mart_state.as_of IS 'The moment that the rows are for; fixed when a build claims, or when another moves the window that the rows share';
+
+COMMENT ON COLUMN ops.mart_state.built_at IS 'When the rows were last built or changed by a trigger: the version of what was read from them';
 
 COMMENT ON COLUMN ops.mart_state.previous_as_of IS 'The moment that the build before was for; NULL makes a build start from scratch';
 
@@ -2711,6 +2757,13 @@ CREATE TABLE ops.twitter_top_profiles_by_zone__profile_marks (
 
 COMMENT ON TABLE ops.twitter_top_profiles_by_zone__profile_marks IS 'Profiles whose shown columns changed';
 
+CREATE TABLE ops.twitter_top_profiles_by_zone__touched (
+    zone_id uuid NOT NULL,
+    profile_id bigint NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_top_profiles_by_zone__touched IS 'Buckets of twitter_top_profiles_by_zone that triggers changed since it was last verified';
+
 CREATE TABLE ops.twitter_top_profiles_by_zone_window__claims (
     zone_id uuid NOT NULL,
     profile_id bigint NOT NULL
@@ -2757,6 +2810,13 @@ CREATE TABLE ops.twitter_trending_hashtags__marks (
 );
 
 COMMENT ON TABLE ops.twitter_trending_hashtags__marks IS 'Buckets of twitter_trending_hashtags to be summed anew; ordinary changes arrive as differences';
+
+CREATE TABLE ops.twitter_trending_hashtags__touched (
+    zone_id uuid NOT NULL,
+    hashtag text NOT NULL
+);
+
+COMMENT ON TABLE ops.twitter_trending_hashtags__touched IS 'Buckets of twitter_trending_hashtags that triggers changed since it was last verified';
 
 CREATE TABLE ops.twitter_zone_stats_daily__claims (
     zone_id uuid NOT NULL,
@@ -3225,6 +3285,8 @@ CREATE TRIGGER twitter_profiles_audit_monitoring AFTER UPDATE OF is_monitored ON
 
 CREATE TRIGGER twitter_profiles_keep_former_name AFTER UPDATE ON core.twitter_profiles FOR EACH ROW WHEN (((new.last_updated_at > old.last_updated_at) AND (((old.username IS NOT NULL) AND (new.username IS NOT NULL) AND (old.username <> new.username)) OR ((old.name IS NOT NULL) AND (new.name IS NOT NULL) AND (old.name <> new.name))))) EXECUTE FUNCTION core.keep_former_name();
 
+CREATE TRIGGER twitter_profiles_mark_delete AFTER DELETE ON core.twitter_profiles REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_delete_of_profiles();
+
 CREATE TRIGGER twitter_profiles_mark_update AFTER UPDATE ON core.twitter_profiles REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_update_of_profiles();
 
 CREATE TRIGGER twitter_rules_audit_insert_delete AFTER INSERT OR DELETE ON core.twitter_rules FOR EACH ROW EXECUTE FUNCTION ops.on_change_by_people('id');
@@ -3500,6 +3562,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_top_profiles_by_zone__mar
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_top_profiles_by_zone__profile_marks TO pipeline;
 
+GRANT SELECT,INSERT,DELETE ON TABLE ops.twitter_top_profiles_by_zone__touched TO pipeline;
+
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_top_profiles_by_zone_window__claims TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_top_profiles_by_zone_window__marks TO pipeline;
@@ -3511,6 +3575,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_trending_entities__marks 
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_trending_hashtags__claims TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.twitter_trending_hashtags__marks TO pipeline;
+
+GRANT SELECT,INSERT,DELETE ON TABLE ops.twitter_trending_hashtags__touched TO pipeline;
 
 GRANT SELECT,INSERT,DELETE,MAINTAIN,UPDATE ON TABLE ops.twitter_zone_stats_daily__claims TO pipeline;
 
