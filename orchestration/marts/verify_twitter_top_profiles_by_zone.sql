@@ -115,7 +115,7 @@ parts as (
 select
     parts.zone_id,
     parts.profile_id,
-    profiles.twitter_user_id::text as twitter_user_id,
+    parts.profile_id::text as twitter_user_id,
     profiles.username,
     profiles.name,
     profiles.profile_picture_url,
@@ -128,7 +128,7 @@ select
     round(sum(parts.total_engagement) / nullif(sum(parts.engagement_known_count), 0), 18) as avg_engagement,
     max(parts.last_tweet_at) as last_tweet_at
 from parts
-inner join core.twitter_profiles as profiles on parts.profile_id = profiles.twitter_user_id
+left join core.twitter_profiles as profiles on parts.profile_id = profiles.twitter_user_id
 group by parts.zone_id, parts.profile_id, profiles.twitter_user_id;
 
 -- name: compare
