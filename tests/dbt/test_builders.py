@@ -187,6 +187,23 @@ def test_more_marks_than_a_build_may_claim_are_built_newest_first(marts: Marts) 
     assert drift(marts.facts) == {}
 
 
+def test_what_triggers_change_is_a_new_version_for_whoever_caches_it(marts: Marts) -> None:
+    versions = (
+        "select model, built_at from ops.mart_state where model = any("
+        "'{twitter_top_profiles_by_zone,twitter_trending_hashtags}') order by model"
+    )
+    add_tweet(marts.facts, NOON - minutes(1), tags=("tag",))
+    marts.build()
+    before = marts.facts.execute(versions).fetchall()
+    add_tweet(marts.facts, NOON - minutes(2), tags=("tag",))
+    marts.build(["int_zone_counted_tweets"])
+    counts = "select tweet_count from marts.twitter_top_profiles_by_zone"
+    assert marts.facts.execute(counts).fetchall() == [(2,)]
+    assert marts.facts.execute("select tweet_count_24h from marts.twitter_trending_hashtags").fetchall() == [(2,)]
+    after = marts.facts.execute(versions).fetchall()
+    assert [new > old for (_, old), (_, new) in zip(before, after, strict=True)] == [True, True]
+
+
 def test_a_pipeline_that_writes_its_own_marks_is_not_marked_twice(marts: Marts) -> None:
     with marts.facts.transaction():
         marts.facts.execute("set local ledger.marks = 'explicit'")
