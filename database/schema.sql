@@ -1306,6 +1306,26 @@ begin
 end
 $$;
 
+CREATE FUNCTION ops.on_insert_of_profiles() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if to_regclass('intermediate.int_zone_author_hourly') is null then
+        return null;
+    end if;
+    insert into ops.twitter_top_profiles_by_zone__profile_marks (profile_id)
+    select new_rows.twitter_user_id
+    from new_rows
+    cross join lateral (
+        select
+        from intermediate.int_zone_author_hourly as hours
+        where hours.author_profile_id = new_rows.twitter_user_id
+        limit 1
+    ) as counted;
+    return null;
+end
+$$;
+
 CREATE FUNCTION ops.on_profile_notices() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1459,7 +1479,7 @@ begin
     ),
 
     -- As above: the tweets of an author at once, then the tags.
-    read_uses as materialized (
+    read_uses as (
         select authors.author_profile_id, found.*
         from (select distinct best_authors.author_profile_id from best_authors) as authors
         cross join lateral (
@@ -1477,6 +1497,7 @@ begin
                 and counted.twitter_created_at <= window_end
             offset 0
         ) as found
+        offset 0
     ),
 
     best as (
@@ -1678,14 +1699,15 @@ authors as materialized (
     ) as stored on true
 ),
 
-read_uses as materialized (
+read_uses as (
     select outdated.author_profile_id, found.*
     from (select distinct authors.author_profile_id from authors where authors.is_outdated) as outdated
     cross join lateral (
         select
             counted.zone_id,
             counted.twitter_created_at,
-            array[coalesce(counted.total_engagement, -1), counted.tweet_id] as ranking,
+            counted.tweet_id,
+            counted.total_engagement,
             unnest(counted.hashtags) as hashtag
         from intermediate.int_zone_counted_tweets as counted
         where
@@ -1696,6 +1718,7 @@ read_uses as materialized (
             and counted.twitter_created_at <= $2
         offset 0
     ) as found
+    offset 0
 ),
 
 read_authors as (
@@ -1704,7 +1727,7 @@ read_authors as (
         authors.hashtag,
         authors.author_profile_id,
         max(read_uses.twitter_created_at) as last_used_at,
-        max(read_uses.ranking) as best
+        max(array[coalesce(read_uses.total_engagement, -1), read_uses.tweet_id]) as best
     from authors
     inner join read_uses
         on
@@ -1807,18 +1830,13 @@ tags as (
         and coalesce(tag_sums.gained_last < stored.last_used_at, true) as is_last_lost,
         stored.spellings,
         stored.spelling_counts,
-        stored.sample_ids,
+        stored.sample_tweets,
         stored.sample_engagements,
         -- Of a row that is there already, whether it goes on with the one spelling it has; and with its three best.
         tag_sums.is_one_spelling and coalesce(stored.spellings = array[tag_sums.spelling], true) as is_simply_spelled,
-        coalesce(cardinality(stored.sample_ids) = 3, false)
-        and coalesce(not stored.sample_ids && tag_sums.lost_ids, true)
-        and coalesce(
-            tag_sums.gained[1][1] < coalesce(stored.sample_engagements[3], -1)
-            or tag_sums.gained[1][1] = coalesce(stored.sample_engagements[3], -1)
-            and tag_sums.gained[1][2] < stored.sample_ids[3],
-            true
-        ) as is_top_kept
+        coalesce(cardinality(stored.sample_tweets) = 3, false)
+        and coalesce(not stored.sample_tweets && tag_sums.lost_ids::text[], true)
+        and coalesce(tag_sums.gained[1][1] < coalesce(stored.sample_engagements[3], -1), true) as is_top_kept
     from tag_sums
     inner join author_counts using (zone_id, hashtag)
     left join lateral (
@@ -1831,11 +1849,7 @@ tags as (
             present.last_used_at,
             present.spellings,
             present.spelling_counts,
-            -- What a hand has left there must not stop the counting.
-            case
-                when present.sample_tweets::text ~ '^[{](([0-8][0-9]{18}|[0-9]{1,18})[,}])+$'
-                    then present.sample_tweets::bigint[]
-            end as sample_ids,
+            present.sample_tweets,
             present.sample_engagements
         from marts.twitter_trending_hashtags as present
         where present.zone_id = tag_sums.zone_id and present.hashtag = tag_sums.hashtag
@@ -1854,16 +1868,16 @@ new_tags as materialized (
             when tags.is_simply_spelled then array[tags.new_tweet_count]
             else voted.spelling_counts
         end as new_spelling_counts,
-        case when tags.is_top_kept then tags.sample_ids else best.ids end as new_sample_ids,
+        case when tags.is_top_kept then tags.sample_tweets else best.ids::text[] end as new_sample_tweets,
         case when tags.is_top_kept then tags.sample_engagements else best.engagements end as new_sample_engagements,
         -- One of the three best fell or went, and not all tweets are at hand.
         tags.is_last_lost
         or (
-            coalesce(tags.sample_ids && tags.lost_ids, false)
+            coalesce(samples.ids && tags.lost_ids, false)
             and tags.new_tweet_count > coalesce(best.candidate_count, 0)
             and exists (
                 select 1
-                from unnest(tags.sample_ids, tags.sample_engagements) as shown (tweet_id, engagement)
+                from unnest(samples.ids, tags.sample_engagements) as shown (tweet_id, engagement)
                 where
                     shown.tweet_id = any(tags.lost_ids)
                     and not exists (
@@ -1876,7 +1890,8 @@ new_tags as materialized (
             )
         ) as is_outdated
     from tags
-    -- Both are gated: where the condition is false, nothing below it is executed.
+    -- Where a condition on the tag is false, nothing below it is executed: "offset 0" keeps it there. A condition of the
+    -- join it would be, and everything counted in vain.
     left join lateral (
         select counted_votes.spellings, counted_votes.spelling_counts
         from (
@@ -1898,7 +1913,18 @@ new_tags as materialized (
             ) as votes
         ) as counted_votes
         where not tags.is_simply_spelled
+        offset 0
     ) as voted on true
+    left join lateral (
+        select
+            -- What a hand has left there must not stop the counting.
+            case
+                when tags.sample_tweets::text ~ '^[{](([0-8][0-9]{18}|[0-9]{1,18})[,}])+$'
+                    then tags.sample_tweets::bigint[]
+            end as ids
+        where not tags.is_top_kept
+        offset 0
+    ) as samples on true
     left join lateral (
         select entries.ids, entries.engagements, entries.candidate_count
         from (
@@ -1909,7 +1935,7 @@ new_tags as materialized (
                 count(*) as candidate_count
             from (
                 select shown.tweet_id, shown.engagement
-                from unnest(tags.sample_ids, tags.sample_engagements) as shown (tweet_id, engagement)
+                from unnest(samples.ids, tags.sample_engagements) as shown (tweet_id, engagement)
                 where coalesce(shown.tweet_id <> all(tags.lost_ids), true)
                 union all
                 select tags.gained[place][2], nullif(tags.gained[place][1], -1)
@@ -1917,6 +1943,7 @@ new_tags as materialized (
             ) as entry
         ) as entries
         where not tags.is_top_kept
+        offset 0
     ) as best on true
 ),
 
@@ -1928,10 +1955,10 @@ come_tags as (
     select
         zone_id, hashtag, new_spellings[1], new_tweet_count, new_author_count,
         case when new_engagement_known_count > 0 then new_known_engagement end,
-        new_engagement_known_count, new_last, new_spellings, new_spelling_counts, new_sample_ids::text[],
+        new_engagement_known_count, new_last, new_spellings, new_spelling_counts, new_sample_tweets,
         new_sample_engagements, $2
     from new_tags
-    where place is null and new_tweet_count > 0 and new_spellings is not null and new_sample_ids is not null
+    where place is null and new_tweet_count > 0 and new_spellings is not null and new_sample_tweets is not null
 ),
 
 changed_tags as (
@@ -1947,7 +1974,7 @@ changed_tags as (
         last_used_at = new_tags.new_last,
         spellings = coalesce(new_tags.new_spellings, present.spellings),
         spelling_counts = coalesce(new_tags.new_spelling_counts, present.spelling_counts),
-        sample_tweets = coalesce(new_tags.new_sample_ids::text[], present.sample_tweets),
+        sample_tweets = coalesce(new_tags.new_sample_tweets, present.sample_tweets),
         sample_engagements = coalesce(new_tags.new_sample_engagements, present.sample_engagements),
         as_of = $2
     from new_tags
@@ -3286,6 +3313,8 @@ CREATE TRIGGER twitter_profiles_audit_monitoring AFTER UPDATE OF is_monitored ON
 CREATE TRIGGER twitter_profiles_keep_former_name AFTER UPDATE ON core.twitter_profiles FOR EACH ROW WHEN (((new.last_updated_at > old.last_updated_at) AND (((old.username IS NOT NULL) AND (new.username IS NOT NULL) AND (old.username <> new.username)) OR ((old.name IS NOT NULL) AND (new.name IS NOT NULL) AND (old.name <> new.name))))) EXECUTE FUNCTION core.keep_former_name();
 
 CREATE TRIGGER twitter_profiles_mark_delete AFTER DELETE ON core.twitter_profiles REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_delete_of_profiles();
+
+CREATE TRIGGER twitter_profiles_mark_insert AFTER INSERT ON core.twitter_profiles REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_insert_of_profiles();
 
 CREATE TRIGGER twitter_profiles_mark_update AFTER UPDATE ON core.twitter_profiles REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION ops.on_update_of_profiles();
 

@@ -19,7 +19,7 @@ NEVER_BUILT = "0"
 
 @dataclass(frozen=True, slots=True)
 class MartFreshness:
-    """A table that the ledger keeps: the moment its windows end at, and when it was last built."""
+    """A table that the ledger keeps: the moment its windows end at, when it was last built or changed."""
 
     model: str
     as_of: datetime
@@ -47,7 +47,7 @@ def get_newest_tweet(connection: Connection, zone_id: UUID) -> NewestTweet | Non
 
 
 def data_versions(connection: Connection) -> Mapping[str, str]:
-    """Return the version of each mart: a text that changes with every build, and when anything is suppressed."""
+    """Return the version of each mart: a text that changes with its rows, and when anything is suppressed."""
     suppressed = suppression_version(connection)
     found = rows.all_rows(connection, "freshness", "version", {})
     return {row["model"]: f"{row['built_us']:x}.{row['as_of_us']:x}.{suppressed}" for row in found}

@@ -32,6 +32,8 @@
             moment_of:      the partial whose as_of the model takes, so that both speak of the same window
             summed_after:   the table that a partial is first built after, once no backlog waits for that one: what the
                             partial holds from before stays as it is until then
+            touched_limit:  for marts that triggers write: so many notes of what they changed, some of them double, wait
+                            for a verification (ops.<model>__touched)
             fillfactor:     free space for updates in place
             sealed_by:      for models that read core: the column that tells whether retention has taken a bucket's tweets
 
@@ -172,6 +174,10 @@ commit;
     {%- set definition_hash = ledger_definition_hash(model.compiled_code) -%}
     {%- set further_marks = context.get(name ~ '__further_marks') -%}
 select pg_advisory_xact_lock(hashtextextended('ledger.{{ name }}', 0));
+
+-- A build that a crash of the server undoes leaves its marks where they were: its commit need not wait for the disk.
+-- Whoever commits afterwards and waits, waits for this one as well.
+set local synchronous_commit = off;
 
 insert into ops.mart_state as state (model, as_of, built_at, claimed_bucket_count)
 select
@@ -370,6 +376,7 @@ $replace$;
 {#- Post-hook: mark what depends on the rebuilt buckets, and note the build. -#}
 {% macro ledger_release() %}
     {%- if execute -%}
+    {%- set ledger = model.config.meta.ledger -%}
 {{ ledger_mark_dependants_by_claims() }}
 {{ ledger_mark_dependants_by_rows() }}
 -- The models that read a new table next must know how large it is; later on autovacuum tells.
@@ -384,7 +391,14 @@ begin
     end if;
 end
 $analyze$;
-
+    {% if ledger.touched_limit is defined %}
+    {%- set touched = 'ops.' ~ model.name ~ '__touched' %}
+-- Where nobody verifies, the notes for it must not grow without end; a verification that runs is left its snapshot.
+delete from {{ touched }}
+where
+    (select notes.reltuples from pg_class as notes where notes.oid = '{{ touched }}'::regclass) > {{ ledger.touched_limit }}
+    and (select pg_try_advisory_xact_lock(hashtextextended('verify.{{ model.name }}', 0)));
+    {% endif %}
 update ops.mart_state
 set built_at = clock_timestamp(), claimed_bucket_count = (select count(*) from {{ ledger_claims(model.name) }})
 where model = '{{ model.name }}';

@@ -50,7 +50,7 @@ _CLAIM_SQL = named_sql.statements(Path(__file__).parents[1] / "normalise" / "sql
 _DELETIONS: tuple[LiteralString, ...] = (
     "delete_links", "delete_entities", "delete_history", "delete_metrics", "delete_raw_objects", "delete_events",
     "delete_edits", "delete_absences", "delete_tweets", "delete_profile_events", "delete_profile_snapshots",
-    "delete_profile_absences", "delete_profile_marks", "delete_profiles", "delete_audit",
+    "delete_profile_absences", "delete_profiles", "delete_profile_marks", "delete_audit",
 )  # fmt: skip
 
 
@@ -318,7 +318,7 @@ class Eraser:
         removed |= self._pseudonymise(subject, named)
         for name in _DELETIONS:
             if name == "delete_profile_events" and subject.zone_id is not None:
-                run(_SQL["profiles_without_tweets"], {"authors": sorted(subject.authors)})
+                self._choose_profiles_left(subject)
             removed[name.removeprefix("delete_")] = run(_SQL[name]).rowcount
         if subject.zone_id is not None:
             for name in ("delete_rules_of_zone", "delete_periods_of_zone"):
@@ -328,6 +328,12 @@ class Eraser:
         run(_SQL["delete_suppression_marks"])
         run("update ops.suppression_state set changed_at = clock_timestamp()")
         return removed
+
+    def _choose_profiles_left(self, subject: Subject) -> None:
+        """Choose the accounts that only the erased zone knew."""
+        self._connection.execute(_SQL["profiles_without_tweets"], {"authors": sorted(subject.authors)})
+        if self._connection.execute(_SQL["is_anything_counted"]).fetchone() == (True,):
+            self._connection.execute(_SQL["spare_profiles_of_sealed_months"], {"zone_id": subject.zone_id})
 
     def _pseudonymise(self, subject: Subject, named: BlockList) -> dict[str, int]:
         """Take the erased out of what others wrote: texts, answers, mentions, links, and what accounts say."""
@@ -413,7 +419,9 @@ class Eraser:
             if schema == "ops" and table.endswith(("__claims", "__touched")) and named.get(column):
                 statement = sql.SQL("delete from {} where {} = any(%s)")
                 names = (sql.Identifier(schema, table), sql.Identifier(column))
-                self._connection.execute(statement.format(*names), (named[column],))
+                with self._connection.transaction():
+                    self._connection.execute(_SQL["wait_for_verification"], {"mart": table.rpartition("__")[0]})
+                    self._connection.execute(statement.format(*names), (named[column],))
 
     def _columns(self) -> list[tuple[str, str, str, str]]:
         return self._connection.execute(_SQL["columns"]).fetchall()

@@ -39,6 +39,8 @@ candidates as (
 
 select candidates.zone_id, candidates.profile_id
 from candidates
+-- Before its first build nothing is kept true yet.
+where exists (select 1 from ops.mart_state as state where state.model = 'twitter_top_profiles_by_zone')
 except
 select marks.zone_id, marks.profile_id from ops.twitter_top_profiles_by_zone__marks as marks
 except

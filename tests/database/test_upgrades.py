@@ -87,3 +87,14 @@ def test_tags_without_their_authors_wait_to_be_built(release_0019: str) -> None:
     command.upgrade(configuration(release_0019), "0020")
     with psycopg.connect(release_0019) as connection:
         assert connection.execute("select model from ops.mart_state").fetchall() == []
+
+
+def test_a_search_path_of_the_database_changes_nothing(release_0019: str) -> None:
+    """PostgreSQL shows a view's tables without the schemas that are searched anyway."""
+    with psycopg.connect(release_0019, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f'alter database "{name}" set search_path = public, ops, marts'.encode())
+    command.upgrade(configuration(release_0019), "0020")
+    with psycopg.connect(release_0019) as connection:
+        assert connection.execute("show search_path").fetchone() == ("public, ops, marts",)
+        assert connection.execute("select count(*) from marts.mart_status").fetchone() == (3,)

@@ -46,6 +46,15 @@ def add_profile(connection: psycopg.Connection[Any], author: int) -> None:
     )
 
 
+def delete_profile(connection: psycopg.Connection[Any], author: int) -> None:
+    connection.execute("delete from core.twitter_profiles where twitter_user_id = %s", (author,))
+
+
+def tweets_of(connection: psycopg.Connection[Any], author: int) -> list[int]:
+    found = connection.execute("select tweet_id from core.twitter_tweets where author_profile_id = %s", (author,))
+    return [tweet_id for (tweet_id,) in found]
+
+
 def add_tweet(
     connection: psycopg.Connection[Any],
     at: datetime,

@@ -222,3 +222,16 @@ def test_an_erasure_says_what_is_left_where_a_rule_still_asks_for_it(
     certificate = eraser.certify(number, subject)
     assert [finding for finding in certificate.findings if "the rule 'one' of the zone 'alpha'" in finding]
     assert one(owner, "select certified_at from ops.erasures where erasure_id = %s", number) is None
+
+
+def test_what_a_verification_reads_is_not_deleted_under_it(owner: Connection, marts: Marts, archives: Path) -> None:
+    collect(owner, marts)
+    eraser = Eraser(owner, archives)
+    number, subject = eraser.erase(Request(handle=HANDLE), reason="asked for it", requested_by="a test")
+    marts.build()
+    owner.execute("set lock_timeout = '200ms'")
+    with psycopg.connect(marts.owner_url) as verifying:
+        verifying.execute("select pg_advisory_xact_lock(hashtextextended('verify.twitter_top_profiles_by_zone', 0))")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            eraser.certify(number, subject)
+    assert eraser.certify(number, subject).findings == ()

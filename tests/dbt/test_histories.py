@@ -165,6 +165,17 @@ class Histories(RuleBasedStateMachine):
         facts.rename(self.facts, author, name)
         self.is_exact = False
 
+    @rule(author=authors, models=st.lists(st.sampled_from(MODELS), max_size=2))
+    def an_account_goes_with_its_tweets_and_comes_back(self, author: int, models: list[str]) -> None:
+        gone = facts.tweets_of(self.facts, author)
+        for tweet in gone:
+            facts.delete_tweet(self.facts, tweet)
+        self.tweets = [tweet for tweet in self.tweets if tweet not in gone]
+        facts.delete_profile(self.facts, author)
+        self.build(models)
+        facts.add_profile(self.facts, author)
+        self.is_exact = False
+
     @rule(zone=st.sampled_from(ZONES), hours=st.integers(-30, 30), seconds=st.sampled_from([None, 0, 1_800, 3_600]))
     def coverage_is_known(self, zone: Any, hours: int, seconds: int | None) -> None:
         facts.listen(self.facts, zone, NOON + timedelta(hours=hours), seconds)

@@ -12,7 +12,7 @@ from database.retention import TABLES, Report, Retention
 from database.settings import RetentionSettings
 from orchestration.marts.verification import MARTS, verify
 from tests.dbt import facts
-from tests.dbt.builds import contents
+from tests.dbt.builds import Dbt, contents
 from tests.dbt.conftest import Marts
 
 HOUR = timedelta(hours=1)
@@ -94,6 +94,38 @@ def test_totals_of_all_time_keep_what_is_sealed_and_go_on(marts: Marts, tmp_path
     assert drift(marts.facts) == {}
     rebuild_everything(marts)
     assert drift(marts.facts) == {}
+
+
+def names_in_top_profiles(marts: Marts, author: int) -> list[tuple[Any, ...]]:
+    return marts.facts.execute(
+        "select username, tweet_count from marts.twitter_top_profiles_by_zone where profile_id = %s order by zone_id",
+        (author,),
+    ).fetchall()
+
+
+def test_a_profile_that_returns_gets_its_names_back_in_what_is_sealed(marts: Marts, tmp_path: Path) -> None:
+    fill(marts)
+    marts.build()
+    take_history(marts, tmp_path)
+    author = facts.AUTHORS[0]
+    facts.delete_profile(marts.facts, author)
+    marts.build()
+    assert names_in_top_profiles(marts, author) == [(None, 4), (None, 2)]
+    assert drift(marts.facts) == {}
+
+    facts.add_profile(marts.facts, author)
+    marts.build()
+    assert names_in_top_profiles(marts, author) == [(f"user{author}", 4), (f"user{author}", 2)]
+    assert drift(marts.facts) == {}
+
+
+def test_rows_without_a_profile_satisfy_the_data_tests(marts: Marts, dbt: Dbt, tmp_path: Path) -> None:
+    fill(marts)
+    marts.build()
+    take_history(marts, tmp_path)
+    facts.delete_profile(marts.facts, facts.AUTHORS[0])
+    marts.build()
+    dbt("test", "--select", "twitter_top_profiles_by_zone", "--exclude-resource-type", "unit_test")
 
 
 def test_a_mark_of_a_sealed_hour_is_taken_and_changes_nothing(marts: Marts, tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ def fill(marts: Marts) -> None:
     marts.build()
 
 
+def notes(marts: Marts, mart: Mart) -> int:
+    row = marts.facts.execute(f"select count(*) from ops.{mart.name}__touched".encode()).fetchone()
+    return row[0] if row else 0
+
+
 def everything(marts: Marts, mart: Mart) -> int:
     return verify(marts.facts, mart, slice_number=0, slice_count=1).drifted_bucket_count
 
@@ -197,6 +202,34 @@ def test_what_triggers_changed_since_the_verification_before_is_checked_once(mar
     first, second = (verify(marts.facts, mart, slice_number=500, slice_count=1000) for _ in range(2))
     assert (first.checked_bucket_count, first.drifted_bucket_count) == (2, 2)
     assert second.checked_bucket_count == 0
+
+
+@pytest.mark.parametrize("mart", [TOP_PROFILES, TRENDING], ids=lambda mart: mart.name)
+def test_nothing_is_wrong_before_the_first_build(marts: Marts, mart: Mart) -> None:
+    """The triggers leave a mart as it is until then."""
+    fill(marts)
+    marts.facts.execute("delete from ops.mart_state where model = %s", (mart.name,))
+    add_tweet(marts.facts, NOON - minutes(2), tags=("tag1",), sequence=9)
+    marts.build(["int_zone_counted_tweets"])
+    assert verify(marts.facts, mart, slice_number=0, slice_count=1).checked_bucket_count == 0
+    marts.build()
+    marts.build()
+    assert drift(marts.facts) == {}
+
+
+@pytest.mark.parametrize("mart", [TOP_PROFILES, TRENDING], ids=lambda mart: mart.name)
+def test_notes_that_nobody_reads_do_not_grow_without_end(marts: Marts, mart: Mart) -> None:
+    fill(marts)
+    assert notes(marts, mart) > 0
+    marts.facts.execute(
+        "update pg_class set reltuples = 2000000 where oid = %s::regclass", (f"ops.{mart.name}__touched",)
+    )
+    with marts.facts.transaction():
+        marts.facts.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"verify.{mart.name}",))
+        marts.build([mart.name])
+        assert notes(marts, mart) > 0
+    marts.build([mart.name])
+    assert notes(marts, mart) == 0
 
 
 @pytest.mark.parametrize("broken", ["{x}", "{99999999999999999999,1}", "{NULL}", "{}"])

@@ -44,13 +44,17 @@ $$;
 do
 $$
 declare
+    search_path constant text := current_setting('search_path');
     definition text;
     queue text;
 begin
     if to_regclass('marts.mart_status') is null then
         return;
     end if;
+    -- Every name with its schema, whatever search_path the database has.
+    perform set_config('search_path', 'pg_catalog', true);
     definition := pg_get_viewdef('marts.mart_status'::regclass);
+    perform set_config('search_path', search_path, true);
     foreach queue in array array['int_zone_author_totals', 'int_zone_tag_window'] loop
         definition := replace(
             definition,

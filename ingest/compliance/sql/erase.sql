@@ -206,13 +206,14 @@ using erased_users where snapshots.profile_id = erased_users.user_id;
 delete from ops.profile_absences as absences
 using erased_users where absences.profile_id = erased_users.user_id;
 
--- name: delete_profile_marks
-delete from ops.twitter_top_profiles_by_zone__profile_marks as marks
-using erased_users where marks.profile_id = erased_users.user_id;
-
 -- name: delete_profiles
 delete from core.twitter_profiles as profiles
 using erased_users where profiles.twitter_user_id = erased_users.user_id;
+
+-- After the profiles, since their deletion leaves marks.
+-- name: delete_profile_marks
+delete from ops.twitter_top_profiles_by_zone__profile_marks as marks
+using erased_users where marks.profile_id = erased_users.user_id;
 
 -- name: delete_audit
 delete from ops.audit_log as entries
@@ -315,6 +316,10 @@ update core.twitter_profiles as profiles
 set description = %(description)s, updated_at = now()
 where profiles.twitter_user_id = %(user_id)s;
 
+-- A verification reads its notes in one snapshot, and deletes what it read: nobody else may delete there meanwhile.
+-- name: wait_for_verification
+select pg_advisory_xact_lock(hashtextextended('verify.' || %(mart)s, 0));
+
 -- name: zone_named
 select
     zones.id,
@@ -333,6 +338,19 @@ where
         select from core.twitter_tweets as tweets where tweets.author_profile_id = profiles.twitter_user_id
     )
 on conflict (user_id) do nothing;
+
+-- Before the first build there is no such table.
+-- name: is_anything_counted
+select to_regclass('intermediate.int_zone_author_hourly') is not null;
+
+-- Retention has taken their tweets, and other zones counted them: they stay as those zones know them.
+-- name: spare_profiles_of_sealed_months
+delete from erased_users
+where exists (
+    select
+    from intermediate.int_zone_author_hourly as hours
+    where hours.author_profile_id = erased_users.user_id and hours.zone_id <> %(zone_id)s and ops.is_sealed(hours.hour)
+);
 
 -- name: delete_rules_of_zone
 delete from core.twitter_rules as rules where rules.zone_id = %(zone_id)s;
