@@ -396,7 +396,7 @@ $analyze$;
 -- Where nobody verifies, the notes for it must not grow without end; a verification that runs is left its snapshot.
 delete from {{ touched }}
 where
-    (select notes.reltuples from pg_class as notes where notes.oid = '{{ touched }}'::regclass) > {{ ledger.touched_limit }}
+    {{ ledger.touched_limit }} < (select notes.reltuples from pg_class as notes where notes.oid = '{{ touched }}'::regclass)
     and (select pg_try_advisory_xact_lock(hashtextextended('verify.{{ model.name }}', 0)));
     {% endif %}
 update ops.mart_state
