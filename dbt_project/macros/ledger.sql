@@ -396,7 +396,11 @@ $analyze$;
 -- Where nobody verifies, the notes for it must not grow without end; a verification that runs is left its snapshot.
 delete from {{ touched }}
 where
-    {{ ledger.touched_limit }} < (select notes.reltuples from pg_class as notes where notes.oid = '{{ touched }}'::regclass)
+    (
+        select notes.reltuples > {{ ledger.touched_limit }}
+        from pg_class as notes
+        where notes.oid = '{{ touched }}'::regclass
+    )
     and (select pg_try_advisory_xact_lock(hashtextextended('verify.{{ model.name }}', 0)));
     {% endif %}
 update ops.mart_state
