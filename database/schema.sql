@@ -1890,8 +1890,8 @@ new_tags as materialized (
             )
         ) as is_outdated
     from tags
-    -- Where a condition on the tag is false, nothing below it is executed: "offset 0" keeps it there. A condition of the
-    -- join it would be, and everything counted in vain.
+    -- Where a condition on the tag is false, nothing below it is executed. "offset 0" keeps it there: it would become a
+    -- condition of the join, and everything be counted in vain.
     left join lateral (
         select counted_votes.spellings, counted_votes.spelling_counts
         from (

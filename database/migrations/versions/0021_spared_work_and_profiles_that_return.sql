@@ -1,7 +1,8 @@
 -- What 0020 counted in vain, and a profile that returns.
 
--- A profile that was deleted leaves its rows of sealed months, or of tweets that wait to be counted as gone, without its
--- names. When it is inserted again, those rows get them back. Whoever inserts leaves such a mark: few profiles have rows.
+-- A profile that was deleted leaves its rows of sealed months, or of tweets that wait to be counted as gone, without
+-- its names. When it is inserted again, those rows get them back. Every insert marks, an explicit one too: few profiles
+-- have rows before they are there.
 create function ops.on_insert_of_profiles() returns trigger
     language plpgsql as
 $$
@@ -300,8 +301,8 @@ new_tags as materialized (
             )
         ) as is_outdated
     from tags
-    -- Where a condition on the tag is false, nothing below it is executed: "offset 0" keeps it there. A condition of the
-    -- join it would be, and everything counted in vain.
+    -- Where a condition on the tag is false, nothing below it is executed. "offset 0" keeps it there: it would become a
+    -- condition of the join, and everything be counted in vain.
     left join lateral (
         select counted_votes.spellings, counted_votes.spelling_counts
         from (
@@ -411,8 +412,9 @@ $$;
 
 
 -- None of a tag's three best tweets is by somebody else than the authors of the three best ones.
-create or replace function ops.read_tags_again(zones uuid[], tags text[], first_hour timestamptz, window_end timestamptz)
-    returns void
+create or replace function ops.read_tags_again(
+    zones uuid[], tags text[], first_hour timestamptz, window_end timestamptz
+) returns void
     language plpgsql set search_path = pg_catalog, pg_temp
     as
 $$
