@@ -500,6 +500,7 @@ CREATE TABLE ops.sealed_ranges (
     starts_at timestamp with time zone NOT NULL,
     ends_at timestamp with time zone NOT NULL,
     sealed_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_counted boolean DEFAULT false NOT NULL,
     CONSTRAINT sealed_ranges_end_after_begin CHECK (((upper_id > lower_id) AND (ends_at > starts_at)))
 );
 
@@ -508,6 +509,8 @@ COMMENT ON TABLE ops.sealed_ranges IS 'One row per range of tweet ids whose part
 COMMENT ON COLUMN ops.sealed_ranges.starts_at IS 'Of the buckets: the first hour that is sealed';
 
 COMMENT ON COLUMN ops.sealed_ranges.ends_at IS 'Of the buckets: the first hour that is not';
+
+COMMENT ON COLUMN ops.sealed_ranges.is_counted IS 'Whether int_zone_counted_tweets holds the tweets, so that buckets can be summed anew from there';
 
 CREATE FUNCTION ops.is_sealed(bucket timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -526,6 +529,18 @@ CREATE FUNCTION ops.is_sealed_tweet(of_tweet_id bigint) RETURNS boolean
     RETURN (EXISTS (SELECT FROM ops.sealed_ranges sealed WHERE ((is_sealed_tweet.of_tweet_id >= sealed.lower_id) AND (is_sealed_tweet.of_tweet_id < sealed.upper_id))));
 
 COMMENT ON FUNCTION ops.is_sealed_tweet(of_tweet_id bigint) IS 'Whether retention has taken a tweet''s month';
+
+CREATE FUNCTION ops.is_uncounted(bucket timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (EXISTS (SELECT FROM ops.sealed_ranges sealed WHERE ((is_uncounted.bucket >= sealed.starts_at) AND (is_uncounted.bucket < sealed.ends_at) AND (NOT sealed.is_counted))));
+
+COMMENT ON FUNCTION ops.is_uncounted(bucket timestamp with time zone) IS 'Whether nothing but sums is left of the bucket that begins at a moment';
+
+CREATE FUNCTION ops.is_uncounted_day(bucket date) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (EXISTS (SELECT FROM ops.sealed_ranges sealed WHERE (((((is_uncounted_day.bucket - 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) < sealed.ends_at) AND ((((is_uncounted_day.bucket + 2))::timestamp without time zone AT TIME ZONE 'UTC'::text) > sealed.starts_at) AND (NOT sealed.is_counted))));
+
+COMMENT ON FUNCTION ops.is_uncounted_day(bucket date) IS 'Whether nothing but sums is left of a day, whatever time zone it is of';
 
 CREATE FUNCTION ops.keep_outages() RETURNS trigger
     LANGUAGE plpgsql
@@ -3435,6 +3450,8 @@ GRANT ALL ON FUNCTION ops.analyze_grown_tables() TO pipeline;
 GRANT SELECT ON TABLE ops.sealed_ranges TO pipeline;
 GRANT SELECT ON TABLE ops.sealed_ranges TO api_reader;
 
+GRANT UPDATE(is_counted) ON TABLE ops.sealed_ranges TO pipeline;
+
 GRANT ALL ON FUNCTION ops.is_sealed(bucket timestamp with time zone) TO pipeline;
 GRANT ALL ON FUNCTION ops.is_sealed(bucket timestamp with time zone) TO api_reader;
 
@@ -3443,6 +3460,12 @@ GRANT ALL ON FUNCTION ops.is_sealed_day(bucket date) TO api_reader;
 
 GRANT ALL ON FUNCTION ops.is_sealed_tweet(of_tweet_id bigint) TO pipeline;
 GRANT ALL ON FUNCTION ops.is_sealed_tweet(of_tweet_id bigint) TO api_reader;
+
+GRANT ALL ON FUNCTION ops.is_uncounted(bucket timestamp with time zone) TO pipeline;
+GRANT ALL ON FUNCTION ops.is_uncounted(bucket timestamp with time zone) TO api_reader;
+
+GRANT ALL ON FUNCTION ops.is_uncounted_day(bucket date) TO pipeline;
+GRANT ALL ON FUNCTION ops.is_uncounted_day(bucket date) TO api_reader;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.int_zone_counted_tweets__marks TO pipeline;
 

@@ -60,8 +60,11 @@ update ops.partition_archives set step = 'restored', restored_at = now(), keep_u
 where table_name = %(table)s and suffix = %(suffix)s;
 
 -- name: seal
-insert into ops.sealed_ranges (lower_id, upper_id, starts_at, ends_at)
-values (%(lower)s, %(upper)s, %(starts_at)s, %(ends_at)s)
+-- No mark of its time waits: where tweets are counted at all, its tweets were.
+insert into ops.sealed_ranges (lower_id, upper_id, starts_at, ends_at, is_counted)
+select
+    %(lower)s, %(upper)s, %(starts_at)s, %(ends_at)s,
+    (select count(*) > 0 from ops.mart_state as state where state.model = 'int_zone_counted_tweets')
 on conflict (lower_id) do nothing;
 
 -- name: is_sealed

@@ -35,7 +35,8 @@
             touched_limit:  for marts that triggers write: so many notes of what they changed, some of them double, wait
                             for a verification (ops.<model>__touched)
             fillfactor:     free space for updates in place
-            sealed_by:      for models that read core: the column that tells whether retention has taken a bucket's tweets
+            sealed_by:      the column that tells whether retention has taken what a bucket is built from: tweets in core
+                            (tweet_id), or tweets as they were counted (hour, day), which most sealed months still have
 
     and by macros named after it in ledger_buckets.sql. Every bucket is marked again when the table is new, when the
     model's SQL changed since the rows were made, and by --full-refresh, which never drops or swaps the table (T13).
@@ -123,6 +124,9 @@ begin
                 + adapter.render_raw_model_constraints(raw_constraints=node.constraints)
             ) | join(',\n            ') }}
         ) with (fillfactor = {{ ledger.get('fillfactor', 100) }});
+        {%- if ledger.sealed_by == 'tweet_id' %}
+        update ops.sealed_ranges set is_counted = false where is_counted;
+        {%- endif %}
         delete from ops.mart_state
         where model in ('{{ ([node.name] + maintains.values() | sum(start=[]) + begun_with) | join("', '") }}');
     end if;
@@ -274,14 +278,16 @@ order by {{ ledger_columns(ledger_claims_order(ledger)) }};
     {%- if ledger.sealed_by is defined %}
 
 -- Buckets whose tweets have left stay as they are: counted anew, they would be empty (T31).
-    {%- set is_sealed = {'hour': 'is_sealed', 'day': 'is_sealed_day', 'tweet_id': 'is_sealed_tweet'}[ledger.sealed_by] %}
+    {%- set has_left = {
+        'tweet_id': 'is_sealed_tweet', 'hour': 'is_uncounted', 'day': 'is_uncounted_day'
+    }[ledger.sealed_by] %}
 delete from {{ ledger_claims(name) }} as claims
 where
     exists (select 1 from ops.sealed_ranges)
     and claims.{{ ledger.sealed_by }} in (
         select moments.{{ ledger.sealed_by }}
         from (select distinct claimed.{{ ledger.sealed_by }} from {{ ledger_claims(name) }} as claimed) as moments
-        where ops.{{ is_sealed }}(moments.{{ ledger.sealed_by }})
+        where ops.{{ has_left }}(moments.{{ ledger.sealed_by }})
     );
     {%- endif %}
 

@@ -325,6 +325,9 @@ class Eraser:
                 removed[name.removeprefix("delete_")] = run(_SQL[name], {"zone_id": subject.zone_id}).rowcount
             self._delete_by_zone(subject.zone_id)
             run(_SQL["delete_zone"], {"zone_id": subject.zone_id})
+        if self._is_anything_counted():
+            removed["sealed_counts"] = run(_SQL["delete_sealed_counts"], {"zone_id": subject.zone_id}).rowcount
+            run(_SQL["forget_sealed_mentions"], {"mentions": _mentions(subject)})
         run(_SQL["delete_suppression_marks"])
         run("update ops.suppression_state set changed_at = clock_timestamp()")
         return removed
@@ -332,8 +335,11 @@ class Eraser:
     def _choose_profiles_left(self, subject: Subject) -> None:
         """Choose the accounts that only the erased zone knew."""
         self._connection.execute(_SQL["profiles_without_tweets"], {"authors": sorted(subject.authors)})
-        if self._connection.execute(_SQL["is_anything_counted"]).fetchone() == (True,):
+        if self._is_anything_counted():
             self._connection.execute(_SQL["spare_profiles_of_sealed_months"], {"zone_id": subject.zone_id})
+
+    def _is_anything_counted(self) -> bool:
+        return self._connection.execute(_SQL["is_anything_counted"]).fetchone() == (True,)
 
     def _pseudonymise(self, subject: Subject, named: BlockList) -> dict[str, int]:
         """Take the erased out of what others wrote: texts, answers, mentions, links, and what accounts say."""
@@ -412,7 +418,7 @@ class Eraser:
             "author_profile_id": sorted(subject.user_ids),
             "profile_id": sorted(subject.user_ids),
             "tweet_id": sorted(subject.tweet_ids),
-            "entity_value": sorted(normal_forms.mention(handle) for handle in subject.handles),
+            "entity_value": _mentions(subject),
             "zone_id": [] if subject.zone_id is None else [subject.zone_id],
         }
         for schema, table, column, _ in self._columns():
@@ -462,6 +468,11 @@ class Eraser:
 
 def _others(subject: Subject) -> dict[str, Any]:
     return {"pattern": subject.mention_pattern, "handles": sorted(subject.handles)}
+
+
+def _mentions(subject: Subject) -> list[str]:
+    """Return the handles as the marts have them."""
+    return sorted(normal_forms.mention(handle) for handle in subject.handles)
 
 
 def _pseudonymous(named: BlockList, username: str | None) -> str | None:

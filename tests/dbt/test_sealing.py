@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
+from database import snowflake
 from database.retention import TABLES, Report, Retention
 from database.settings import RetentionSettings
+from ingest.compliance.erase import Eraser, Request
 from orchestration.marts.verification import MARTS, verify
 from tests.dbt import facts
 from tests.dbt.builds import Dbt, contents
@@ -18,9 +22,11 @@ from tests.dbt.conftest import Marts
 HOUR = timedelta(hours=1)
 
 
-def fill(marts: Marts) -> None:
+def fill(marts: Marts, *, left_out: Callable[[int], bool] = lambda _: False) -> None:
     """Write tweets of two years ago, all of which lie in the partition ``history``."""
     for number in range(12):
+        if left_out(number):
+            continue
         facts.add_tweet(
             marts.facts,
             facts.NOON - number * HOUR,
@@ -145,3 +151,64 @@ def test_a_mark_of_a_sealed_hour_is_taken_and_changes_nothing(marts: Marts, tmp_
     assert contents(marts.facts) == before
     assert marts.facts.execute("select count(*) from ops.int_zone_counted_tweets__marks").fetchone() == (0,)
     assert marts.facts.execute("select count(*) from ops.int_zone_author_hourly__marks").fetchone() == (0,)
+
+
+ERASURES = {
+    "an author": (Request(author_id=facts.AUTHORS[0]), lambda number: number % 3 == 0),
+    "a tweet": (Request(tweet_id=snowflake.floor(facts.NOON - 4 * HOUR)), lambda number: number == 4),
+}
+"""Who is erased, and which of the tweets of ``fill`` go with that."""
+
+
+@pytest.mark.parametrize("erased", ERASURES)
+def test_who_is_erased_is_taken_out_of_sealed_months_as_if_never_seen(
+    marts: Marts, tmp_path: Path, erased: str
+) -> None:
+    request, is_erased = ERASURES[erased]
+    fill(marts, left_out=is_erased)
+    marts.build()
+    without = contents(marts.facts)
+    fill(marts, left_out=lambda number: not is_erased(number))
+    marts.build()
+    take_history(marts, tmp_path)
+
+    with psycopg.connect(marts.owner_url, autocommit=True) as owner:
+        eraser = Eraser(owner, tmp_path)
+        number, subject = eraser.erase(request, reason="asked for it", requested_by="a test")
+        marts.build()
+        assert eraser.certify(number, subject).findings == ()
+    assert contents(marts.facts) == without
+    assert drift(marts.facts) == {}
+
+
+def test_an_erased_zone_leaves_sealed_months_of_others_as_they_were(marts: Marts, tmp_path: Path) -> None:
+    fill(marts)
+    marts.build()
+    take_history(marts, tmp_path)
+    with psycopg.connect(marts.owner_url, autocommit=True) as owner:
+        before = [row for rows in contents(owner).values() for row in rows if str(facts.ZONES[1]) in str(row)]
+        (name,) = owner.execute("select name from core.zones where id = %s", (facts.ZONES[0],)).fetchone() or ("",)
+        eraser = Eraser(owner, tmp_path)
+        number, subject = eraser.erase(Request(zone=name), reason="the project ended", requested_by="a test")
+        marts.build()
+        assert eraser.certify(number, subject).findings == ()
+        assert [row for rows in contents(owner).values() for row in rows] == before
+        assert drift(owner) == {}
+
+
+def test_without_its_counted_tweets_a_sealed_month_stays_as_it_is(marts: Marts, dbt: Dbt, tmp_path: Path) -> None:
+    """Somebody dropped them; so it is with a month that was sealed before tweets were counted one by one."""
+    fill(marts)
+    # The window of 24 h has long left a month that is sealed.
+    facts.set_as_of(marts.facts, facts.NOON + 48 * HOUR)
+    marts.build()
+    take_history(marts, tmp_path)
+    before = contents(marts.facts)
+    assert before.pop("int_zone_counted_tweets")
+
+    marts.facts.execute("drop table intermediate.int_zone_counted_tweets cascade")
+    for _ in range(2):
+        dbt("run", "--full-refresh")
+    after = contents(marts.facts)
+    assert after.pop("int_zone_counted_tweets") == []
+    assert after == before

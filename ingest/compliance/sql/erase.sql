@@ -341,16 +341,42 @@ on conflict (user_id) do nothing;
 
 -- Before the first build there is no such table.
 -- name: is_anything_counted
-select to_regclass('intermediate.int_zone_author_hourly') is not null;
+select to_regclass('intermediate.int_zone_counted_tweets') is not null;
 
 -- Retention has taken their tweets, and other zones counted them: they stay as those zones know them.
 -- name: spare_profiles_of_sealed_months
 delete from erased_users
 where exists (
     select
-    from intermediate.int_zone_author_hourly as hours
-    where hours.author_profile_id = erased_users.user_id and hours.zone_id <> %(zone_id)s and ops.is_sealed(hours.hour)
+    from intermediate.int_zone_counted_tweets as counted
+    where
+        counted.author_profile_id = erased_users.user_id
+        and counted.zone_id <> %(zone_id)s
+        and ops.is_sealed_tweet(counted.tweet_id)
 );
+
+-- Of sealed months, what was counted is all that is left; the marts follow as they follow any change. Elsewhere the
+-- builds count the tweets anew.
+-- name: delete_sealed_counts
+delete from intermediate.int_zone_counted_tweets as counted
+where
+    (
+        counted.zone_id = %(zone_id)s
+        or counted.author_profile_id in (select erased_users.user_id from erased_users)
+        or counted.tweet_id in (select erased_tweets.tweet_id from erased_tweets)
+    )
+    and ops.is_sealed_tweet(counted.tweet_id);
+
+-- name: forget_sealed_mentions
+update intermediate.int_zone_counted_tweets as counted
+set
+    mentions = array(
+        select named.mention
+        from unnest(counted.mentions) with ordinality as named (mention, place)
+        where named.mention <> all(%(mentions)s)
+        order by named.place
+    )
+where counted.mentions && %(mentions)s and ops.is_sealed_tweet(counted.tweet_id);
 
 -- name: delete_rules_of_zone
 delete from core.twitter_rules as rules where rules.zone_id = %(zone_id)s;

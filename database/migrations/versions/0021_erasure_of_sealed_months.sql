@@ -1,4 +1,4 @@
--- What 0020 counted in vain, and a profile that returns.
+-- What 0020 counted in vain, a profile that returns, and erasing what sealed months have counted.
 
 -- A profile that was deleted leaves its rows of sealed months, or of tweets that wait to be counted as gone, without
 -- its names. When it is inserted again, those rows get them back. Every insert marks, an explicit one too: few profiles
@@ -25,6 +25,51 @@ $$;
 
 create trigger twitter_profiles_mark_insert after insert on core.twitter_profiles
     referencing new table as new_rows for each statement execute function ops.on_insert_of_profiles();
+
+
+-- Since 0019 a sealed month's tweets stay as they were counted: what is summed from them can be built anew, and must be
+-- once somebody is erased there. Only a month that was sealed before that has nothing else than its sums.
+alter table ops.sealed_ranges add column is_counted boolean not null default false;
+comment on column ops.sealed_ranges.is_counted is
+    'Whether int_zone_counted_tweets holds the tweets, so that buckets can be summed anew from there';
+grant update (is_counted) on ops.sealed_ranges to pipeline;
+do
+$$
+begin
+    if to_regclass('intermediate.int_zone_counted_tweets') is not null then
+        update ops.sealed_ranges as sealed
+        set is_counted = true
+        where exists (
+            select
+            from intermediate.int_zone_counted_tweets as counted
+            where counted.tweet_id >= sealed.lower_id and counted.tweet_id < sealed.upper_id
+        );
+    end if;
+end
+$$;
+
+create function ops.is_uncounted(bucket timestamptz) returns boolean
+    language sql stable parallel safe
+    return exists (
+        select from ops.sealed_ranges as sealed
+        where bucket >= sealed.starts_at and bucket < sealed.ends_at and not sealed.is_counted
+    );
+comment on function ops.is_uncounted(timestamptz) is
+    'Whether nothing but sums is left of the bucket that begins at a moment';
+
+-- In any time zone, as ops.is_sealed_day.
+create function ops.is_uncounted_day(bucket date) returns boolean
+    language sql stable parallel safe
+    return exists (
+        select from ops.sealed_ranges as sealed
+        where
+            (bucket - 1)::timestamp at time zone 'UTC' < sealed.ends_at
+            and (bucket + 2)::timestamp at time zone 'UTC' > sealed.starts_at
+            and not sealed.is_counted
+    );
+comment on function ops.is_uncounted_day(date) is
+    'Whether nothing but sums is left of a day, whatever time zone it is of';
+grant execute on function ops.is_uncounted(timestamptz), ops.is_uncounted_day(date) to pipeline, api_reader;
 
 
 -- int_zone_counted_tweets -> int_zone_tag_author_window and twitter_trending_hashtags. Text of the statement that
