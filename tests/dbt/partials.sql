@@ -20,6 +20,18 @@ named as (
         valued.tweet_id, valued.entity_type, valued.value, valued.start_index nulls last, valued.ordinal
 ),
 
+lists as (
+    select
+        named.tweet_id,
+        array_agg(named.value order by named.value) filter (where named.entity_type = 'hashtag') as hashtags,
+        array_agg(named.spelling order by named.value) filter (where named.entity_type = 'hashtag')
+            as original_hashtags,
+        array_agg(named.value order by named.value) filter (where named.entity_type = 'mention') as mentions,
+        array_agg(named.value order by named.value) filter (where named.entity_type = 'url') as link_hosts
+    from named
+    group by named.tweet_id
+),
+
 expected as (
     select
         links.zone_id,
@@ -38,25 +50,14 @@ expected as (
         metrics.view_count,
         metrics.bookmark_count,
         metrics.total_engagement,
-        array(
-            select named.value from named
-            where named.tweet_id = tweets.tweet_id and named.entity_type = 'hashtag' order by named.value
-        ) as hashtags,
-        array(
-            select named.spelling from named
-            where named.tweet_id = tweets.tweet_id and named.entity_type = 'hashtag' order by named.value
-        ) as original_hashtags,
-        array(
-            select named.value from named
-            where named.tweet_id = tweets.tweet_id and named.entity_type = 'mention' order by named.value
-        ) as mentions,
-        array(
-            select named.value from named
-            where named.tweet_id = tweets.tweet_id and named.entity_type = 'url' order by named.value
-        ) as link_hosts
+        coalesce(lists.hashtags, '{}') as hashtags,
+        coalesce(lists.original_hashtags, '{}') as original_hashtags,
+        coalesce(lists.mentions, '{}') as mentions,
+        coalesce(lists.link_hosts, '{}') as link_hosts
     from core.twitter_tweets as tweets
     inner join core.twitter_tweet_zones as links on tweets.tweet_id = links.tweet_id
     left join core.twitter_tweet_metrics as metrics on tweets.tweet_id = metrics.tweet_id
+    left join lists on tweets.tweet_id = lists.tweet_id
     where tweets.suppressed_at is null and links.suppressed_at is null
 )
 
