@@ -98,3 +98,18 @@ def test_a_search_path_of_the_database_changes_nothing(release_0019: str) -> Non
     with psycopg.connect(release_0019) as connection:
         assert connection.execute("show search_path").fetchone() == ("public, ops, marts",)
         assert connection.execute("select count(*) from marts.mart_status").fetchone() == (3,)
+
+
+def test_of_sealed_months_those_whose_tweets_were_counted_are_known(release_0019: str) -> None:
+    with psycopg.connect(release_0019, autocommit=True) as connection:
+        connection.execute("create table intermediate.int_zone_counted_tweets (tweet_id bigint)")
+        connection.execute("insert into intermediate.int_zone_counted_tweets values (150), (300)")
+        connection.execute(
+            "insert into ops.sealed_ranges (lower_id, upper_id, starts_at, ends_at)"
+            " select lower_id, lower_id + 100, now(), now() + interval '1 hour'"
+            " from unnest('{0,100,200}'::bigint[]) as month (lower_id)"
+        )
+    command.upgrade(configuration(release_0019), "0021")
+    with psycopg.connect(release_0019) as connection:
+        counted = connection.execute("select lower_id from ops.sealed_ranges where is_counted").fetchall()
+    assert counted == [(100,)]

@@ -181,10 +181,29 @@ def test_who_is_erased_is_taken_out_of_sealed_months_as_if_never_seen(
     assert drift(marts.facts) == {}
 
 
+def test_who_is_erased_is_not_mentioned_in_sealed_months_either(marts: Marts, tmp_path: Path) -> None:
+    author, other = facts.AUTHORS[:2]
+    facts.add_tweet(marts.facts, facts.NOON, author=other, mentions=("aaa", f"user{author}", "zzz"))
+    marts.build()
+    take_history(marts, tmp_path)
+    with psycopg.connect(marts.owner_url, autocommit=True) as owner:
+        eraser = Eraser(owner, tmp_path)
+        number, subject = eraser.erase(Request(author_id=author), reason="asked for it", requested_by="a test")
+        marts.build()
+        assert eraser.certify(number, subject).findings == ()
+        mentions = owner.execute("select mentions from intermediate.int_zone_counted_tweets").fetchall()
+    assert mentions == [(["aaa", "zzz"],)]
+    assert drift(marts.facts) == {}
+
+
 def test_an_erased_zone_leaves_sealed_months_of_others_as_they_were(marts: Marts, tmp_path: Path) -> None:
+    """So do the names of an account whose last tweets in core were the erased zone's."""
     fill(marts)
     marts.build()
     take_history(marts, tmp_path)
+    recent = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - HOUR
+    facts.add_tweet(marts.facts, recent, author=facts.AUTHORS[0], zones=facts.ZONES[:1])
+    marts.build()
     with psycopg.connect(marts.owner_url, autocommit=True) as owner:
         before = [row for rows in contents(owner).values() for row in rows if str(facts.ZONES[1]) in str(row)]
         (name,) = owner.execute("select name from core.zones where id = %s", (facts.ZONES[0],)).fetchone() or ("",)
